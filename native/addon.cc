@@ -1,0 +1,26 @@
+#include <napi.h>
+
+#include "copy.h"
+#include "descriptor.h"
+#include "doorbell.h"
+#include "file_lock.h"
+#include "futex.h"
+#include "instance.h"
+#include "memory.h"
+#include "poll.h"
+#include "unix_socket.h"
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Instance());
+  Descriptor::Init(env, exports);
+  Poll::Init(env, exports);
+  InitCopy(env, exports);
+  InitDoorbell(env, exports);
+  InitFileLock(env, exports);
+  InitFutex(env, exports);
+  InitMemory(env, exports);
+  InitUnixSocket(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, Init)

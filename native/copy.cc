@@ -1,0 +1,50 @@
+#include "copy.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "error.h"
+#include "exports.h"
+
+namespace {
+
+// Plain 32-byte vector moves. libc's memcpy may choose `rep movsb`, which on
+// some CPUs drops to a tenth of its speed when the destination lies 1 to 63
+// bytes after the source modulo 4096, as a malloc'd Buffer does after a page.
+typedef uint64_t Vector __attribute__((vector_size(32), aligned(1), may_alias));
+
+void CopyBytes(uint8_t* target, const uint8_t* source, size_t length) {
+  size_t at = 0;
+  for (; at + 128 <= length; at += 128) {
+    Vector a = *reinterpret_cast<const Vector*>(source + at);
+    Vector b = *reinterpret_cast<const Vector*>(source + at + 32);
+    Vector c = *reinterpret_cast<const Vector*>(source + at + 64);
+    Vector d = *reinterpret_cast<const Vector*>(source + at + 96);
+    *reinterpret_cast<Vector*>(target + at) = a;
+    *reinterpret_cast<Vector*>(target + at + 32) = b;
+    *reinterpret_cast<Vector*>(target + at + 64) = c;
+    *reinterpret_cast<Vector*>(target + at + 96) = d;
+  }
+  std::memcpy(target + at, source + at, length - at);
+}
+
+// copy(target, targetOffset, source, sourceOffset, length), between Uint8Arrays.
+Napi::Value Copy(const Napi::CallbackInfo& info) {
+  auto target = info[0].As<Napi::Uint8Array>();
+  auto source = info[2].As<Napi::Uint8Array>();
+  size_t target_offset = info[1].As<Napi::Number>().Int64Value();
+  size_t source_offset = info[3].As<Napi::Number>().Int64Value();
+  size_t length = info[4].As<Napi::Number>().Int64Value();
+  if (target_offset > target.ByteLength() || length > target.ByteLength() - target_offset ||
+      source_offset > source.ByteLength() || length > source.ByteLength() - source_offset) {
+    ThrowArgumentError(info.Env(), "copy outside of its arrays");
+    return Napi::Value();
+  }
+  CopyBytes(target.Data() + target_offset, source.Data() + source_offset, length);
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void InitCopy(Napi::Env env, Napi::Object exports) { ExportFunction<Copy>(env, exports, "copy"); }

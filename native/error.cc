@@ -1,0 +1,26 @@
+#include "error.h"
+
+#include <uv.h>
+
+#include <cstring>
+#include <string>
+
+void ThrowSystemError(Napi::Env env, int error_number, const char* syscall) {
+  const char* code = uv_err_name(-error_number);
+  std::string message = std::string(code) + ": " + uv_strerror(-error_number) + ", " + syscall;
+  Napi::Error error = Napi::Error::New(env, message);
+  Napi::Object fields = error.Value();
+  fields.DefineProperties({
+      Napi::PropertyDescriptor::Value("code", Napi::String::New(env, code), napi_default_jsproperty),
+      Napi::PropertyDescriptor::Value("errno", Napi::Number::New(env, -error_number), napi_default_jsproperty),
+      Napi::PropertyDescriptor::Value("syscall", Napi::String::New(env, syscall), napi_default_jsproperty),
+  });
+  error.ThrowAsJavaScriptException();
+}
+
+void ThrowArgumentError(Napi::Env env, const char* message) {
+  Napi::TypeError error = Napi::TypeError::New(env, message);
+  error.Value().DefineProperty(Napi::PropertyDescriptor::Value(
+      "code", Napi::String::New(env, "ERR_INVALID_ARG_TYPE"), napi_default_jsproperty));
+  error.ThrowAsJavaScriptException();
+}

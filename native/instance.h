@@ -1,0 +1,12 @@
+#pragma once
+#include <napi.h>
+
+#include "memory.h"
+
+// What the addon keeps for each environment (main thread or worker).
+struct Instance {
+  Napi::FunctionReference descriptor_constructor;
+  std::shared_ptr<MappingTable> mappings = std::make_shared<MappingTable>();
+
+  static Instance* Get(Napi::Env env) { return env.GetInstanceData<Instance>(); }
+};

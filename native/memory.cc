@@ -1,0 +1,224 @@
+#include "memory.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "descriptor.h"
+#include "error.h"
+#include "exports.h"
+#include "instance.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+namespace {
+
+struct Mapping {
+  void* address;
+  size_t length;
+  std::shared_ptr<MappingTable> table;
+};
+
+// createMemory(name, length): a sealable memfd of that size.
+Napi::Value CreateMemory(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::string name = info[0].As<Napi::String>();
+  int64_t length = info[1].As<Napi::Number>().Int64Value();
+  unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  int fd = memfd_create(name.c_str(), flags | MFD_NOEXEC_SEAL);
+  if (fd < 0 && errno == EINVAL) fd = memfd_create(name.c_str(), flags);
+  if (fd < 0) {
+    ThrowSystemError(env, errno, "memfd_create");
+    return Napi::Value();
+  }
+  if (ftruncate(fd, length) != 0) {
+    int error = errno;
+    close(fd);
+    ThrowSystemError(env, error, "ftruncate");
+    return Napi::Value();
+  }
+  return Descriptor::New(env, fd);
+}
+
+// createNamedMemory(name, length): a new file in /dev/shm with every page
+// reserved, so that a full /dev/shm is ENOSPC here and not SIGBUS later.
+Napi::Value CreateNamedMemory(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::string name = info[0].As<Napi::String>();
+  int64_t length = info[1].As<Napi::Number>().Int64Value();
+  int fd = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    ThrowSystemError(env, errno, "shm_open");
+    return Napi::Value();
+  }
+  int error = posix_fallocate(fd, 0, length);
+  if (error != 0) {
+    close(fd);
+    shm_unlink(name.c_str());
+    ThrowSystemError(env, error, "fallocate");
+    return Napi::Value();
+  }
+  return Descriptor::New(env, fd);
+}
+
+Napi::Value OpenNamedMemory(const Napi::CallbackInfo& info) {
+  std::string name = info[0].As<Napi::String>();
+  int fd = shm_open(name.c_str(), O_RDWR | O_CLOEXEC, 0);
+  if (fd < 0) {
+    ThrowSystemError(info.Env(), errno, "shm_open");
+    return Napi::Value();
+  }
+  return Descriptor::New(info.Env(), fd);
+}
+
+Napi::Value UnlinkNamedMemory(const Napi::CallbackInfo& info) {
+  std::string name = info[0].As<Napi::String>();
+  if (shm_unlink(name.c_str()) != 0) ThrowSystemError(info.Env(), errno, "shm_unlink");
+  return info.Env().Undefined();
+}
+
+// inspectMemory(descriptor) -> [size, seals or -1, on tmpfs, owner's uid]
+Napi::Value InspectMemory(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  struct stat status;
+  struct statfs filesystem;
+  if (fstat(fd, &status) != 0 || fstatfs(fd, &filesystem) != 0) {
+    ThrowSystemError(env, errno, "fstat");
+    return Napi::Value();
+  }
+  Napi::Array result = Napi::Array::New(env, 4);
+  result.Set(0u, Napi::Number::New(env, static_cast<double>(status.st_size)));
+  result.Set(1u, Napi::Number::New(env, fcntl(fd, F_GET_SEALS)));
+  result.Set(2u, Napi::Boolean::New(env, filesystem.f_type == TMPFS_MAGIC));
+  result.Set(3u, Napi::Number::New(env, status.st_uid));
+  return result;
+}
+
+Napi::Value SealMemory(const Napi::CallbackInfo& info) {
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  if (fcntl(fd, F_ADD_SEALS, info[1].As<Napi::Number>().Int32Value()) != 0) {
+    ThrowSystemError(info.Env(), errno, "fcntl");
+  }
+  return info.Env().Undefined();
+}
+
+void Unmap(Napi::Env, void*, Mapping* mapping) {
+  munmap(mapping->address, mapping->length);
+  mapping->table->erase(mapping->address);
+  delete mapping;
+}
+
+Napi::Value Wrap(Napi::Env env, void* address, size_t length) {
+  // Forked children must not share rings with their parent's peers.
+  madvise(address, length, MADV_DONTFORK);
+  auto table = Instance::Get(env)->mappings;
+  table->insert(address);
+  return Napi::ArrayBuffer::New(env, address, length, Unmap, new Mapping{address, length, table});
+}
+
+// mapMemory(descriptor, length) -> ArrayBuffer of the file's first bytes.
+Napi::Value MapMemory(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  size_t length = info[1].As<Napi::Number>().Int64Value();
+  void* address = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (address == MAP_FAILED) {
+    ThrowSystemError(env, errno, "mmap");
+    return Napi::Value();
+  }
+  return Wrap(env, address, length);
+}
+
+// mapRing(descriptor, control, data) -> ArrayBuffer of control + data + data
+// again: the mirror makes every span of the ring contiguous.
+Napi::Value MapRing(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  size_t control = info[1].As<Napi::Number>().Int64Value();
+  size_t data = info[2].As<Napi::Number>().Int64Value();
+  size_t length = control + 2 * data;
+  int reserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* address = mmap(nullptr, length, PROT_NONE, reserve, -1, 0);
+  if (address == MAP_FAILED) {
+    ThrowSystemError(env, errno, "mmap");
+    return Napi::Value();
+  }
+  char* start = static_cast<char*>(address);
+  int access = PROT_READ | PROT_WRITE;
+  int shared = MAP_SHARED | MAP_FIXED;
+  if (mmap(start, control + data, access, shared, fd, 0) == MAP_FAILED ||
+      mmap(start + control + data, data, access, shared, fd, control) == MAP_FAILED) {
+    int error = errno;
+    munmap(address, length);
+    ThrowSystemError(env, error, "mmap");
+    return Napi::Value();
+  }
+  return Wrap(env, address, length);
+}
+
+bool IsMapping(const Napi::CallbackInfo& info, const Napi::ArrayBuffer& memory) {
+  if (Instance::Get(info.Env())->mappings->count(const_cast<Napi::ArrayBuffer&>(memory).Data()) == 1) return true;
+  ThrowArgumentError(info.Env(), "not a mapping");
+  return false;
+}
+
+// retireMapping(memory): puts anonymous private memory in the mapping's place.
+// Never an unmap: the application or its thread pool may still hold a pointer,
+// and the address range goes with the ArrayBuffer.
+Napi::Value RetireMapping(const Napi::CallbackInfo& info) {
+  Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
+  if (!IsMapping(info, memory)) return Napi::Value();
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  void* address = mmap(memory.Data(), memory.ByteLength(), PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (address == MAP_FAILED) ThrowSystemError(info.Env(), errno, "mmap");
+  return info.Env().Undefined();
+}
+
+// populateMapping(memory, offset, length) -> whether the kernel took the pages.
+Napi::Value PopulateMapping(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
+  if (!IsMapping(info, memory)) return Napi::Value();
+  size_t offset = info[1].As<Napi::Number>().Int64Value();
+  size_t length = info[2].As<Napi::Number>().Int64Value();
+  if (offset > memory.ByteLength() || length > memory.ByteLength() - offset) {
+    ThrowArgumentError(env, "range outside of the mapping");
+    return Napi::Value();
+  }
+  char* start = static_cast<char*>(memory.Data()) + offset;
+  if (madvise(start, length, MADV_POPULATE_WRITE) == 0) return Napi::Boolean::New(env, true);
+  // EINVAL: a kernel before 5.14; the pages come when they are touched.
+  if (errno != EINVAL) ThrowSystemError(env, errno, "madvise");
+  return Napi::Boolean::New(env, false);
+}
+
+}  // namespace
+
+void InitMemory(Napi::Env env, Napi::Object exports) {
+  ExportFunction<CreateMemory>(env, exports, "createMemory");
+  ExportFunction<CreateNamedMemory>(env, exports, "createNamedMemory");
+  ExportFunction<OpenNamedMemory>(env, exports, "openNamedMemory");
+  ExportFunction<UnlinkNamedMemory>(env, exports, "unlinkNamedMemory");
+  ExportFunction<InspectMemory>(env, exports, "inspectMemory");
+  ExportFunction<SealMemory>(env, exports, "sealMemory");
+  ExportFunction<MapMemory>(env, exports, "mapMemory");
+  ExportFunction<MapRing>(env, exports, "mapRing");
+  ExportFunction<RetireMapping>(env, exports, "retireMapping");
+  ExportFunction<PopulateMapping>(env, exports, "populateMapping");
+}

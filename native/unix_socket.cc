@@ -1,0 +1,227 @@
+#include "unix_socket.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "descriptor.h"
+#include "error.h"
+#include "exports.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83  // Linux 6.16
+#endif
+
+namespace {
+
+constexpr size_t kMaxDescriptors = 4;
+
+bool MakeAddress(const Napi::CallbackInfo& info, struct sockaddr_un* address) {
+  std::string path = info[0].As<Napi::String>();
+  std::memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  if (path.size() >= sizeof address->sun_path) {
+    ThrowSystemError(info.Env(), ENAMETOOLONG, "socket");
+    return false;
+  }
+  std::memcpy(address->sun_path, path.data(), path.size());
+  return true;
+}
+
+// Descriptors are taken only once the peer's credentials passed. Kernels
+// without the option (before 6.16) ignore this.
+void AllowRights(int fd, int allowed) { setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &allowed, sizeof allowed); }
+
+int OpenSocket(Napi::Env env) {
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) {
+    ThrowSystemError(env, errno, "socket");
+    return -1;
+  }
+  AllowRights(fd, 0);
+  return fd;
+}
+
+Napi::Value Fail(Napi::Env env, int fd, const char* syscall) {
+  int error = errno;
+  close(fd);
+  ThrowSystemError(env, error, syscall);
+  return Napi::Value();
+}
+
+// listenUnix(path, backlog)
+Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  struct sockaddr_un address;
+  if (!MakeAddress(info, &address)) return Napi::Value();
+  int fd = OpenSocket(env);
+  if (fd < 0) return Napi::Value();
+  if (bind(fd, reinterpret_cast<struct sockaddr*>(&address), sizeof address) != 0) return Fail(env, fd, "bind");
+  if (listen(fd, info[1].As<Napi::Number>().Int32Value()) != 0) return Fail(env, fd, "listen");
+  return Descriptor::New(env, fd);
+}
+
+// connectUnix(path): never waits; EAGAIN when the listener's backlog is full.
+Napi::Value ConnectUnix(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  struct sockaddr_un address;
+  if (!MakeAddress(info, &address)) return Napi::Value();
+  int fd = OpenSocket(env);
+  if (fd < 0) return Napi::Value();
+  if (connect(fd, reinterpret_cast<struct sockaddr*>(&address), sizeof address) != 0) return Fail(env, fd, "connect");
+  return Descriptor::New(env, fd);
+}
+
+// acceptUnix(listener) -> Descriptor, or null when nobody waits.
+Napi::Value AcceptUnix(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int listener = Descriptor::Get(info[0]);
+  if (listener < 0) return Napi::Value();
+  int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd >= 0) return Descriptor::New(env, fd);
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR) return env.Null();
+  ThrowSystemError(env, errno, "accept");
+  return Napi::Value();
+}
+
+// allowDescriptors(socket): from now on the peer may pass descriptors.
+Napi::Value AllowDescriptors(const Napi::CallbackInfo& info) {
+  int fd = Descriptor::Get(info[0]);
+  if (fd >= 0) AllowRights(fd, 1);
+  return info.Env().Undefined();
+}
+
+// peerCredentials(socket) -> [pid, uid, gid] as of connect() or listen().
+Napi::Value PeerCredentials(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
+    ThrowSystemError(env, errno, "getsockopt");
+    return Napi::Value();
+  }
+  Napi::Array result = Napi::Array::New(env, 3);
+  result.Set(0u, Napi::Number::New(env, credentials.pid));
+  result.Set(1u, Napi::Number::New(env, credentials.uid));
+  result.Set(2u, Napi::Number::New(env, credentials.gid));
+  return result;
+}
+
+// sendMessage(socket, bytes, descriptors) -> false when it would block.
+Napi::Value SendMessage(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  auto bytes = info[1].As<Napi::Uint8Array>();
+  auto passed = info[2].As<Napi::Array>();
+  if (passed.Length() > kMaxDescriptors) {
+    ThrowArgumentError(env, "too many descriptors");
+    return Napi::Value();
+  }
+  int numbers[kMaxDescriptors];
+  size_t count = passed.Length();
+  for (size_t i = 0; i < count; i++) {
+    Napi::MaybeOrValue<Napi::Value> item = passed.Get(static_cast<uint32_t>(i));
+    if (item.IsNothing()) return Napi::Value();
+    numbers[i] = Descriptor::Get(item.Unwrap());
+    if (numbers[i] < 0) return Napi::Value();
+  }
+  struct iovec part = {bytes.Data(), bytes.ByteLength()};
+  alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof numbers)] = {};
+  struct msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (count > 0) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    struct cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    std::memcpy(CMSG_DATA(header), numbers, count * sizeof(int));
+  }
+  if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return Napi::Boolean::New(env, true);
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return Napi::Boolean::New(env, false);
+  ThrowSystemError(env, errno, "sendmsg");
+  return Napi::Value();
+}
+
+std::vector<int> TakeDescriptors(struct msghdr* message) {
+  std::vector<int> taken;
+  for (struct cmsghdr* header = CMSG_FIRSTHDR(message); header != nullptr; header = CMSG_NXTHDR(message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+      taken.push_back(fd);
+    }
+  }
+  return taken;
+}
+
+// receiveMessage(socket, buffer) -> [length, descriptor...], or null when there
+// is none. Length 0 is the end. A message larger than the buffer or with more
+// descriptors than the protocol has is EMSGSIZE, and all of it is dropped.
+Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  auto buffer = info[1].As<Napi::Uint8Array>();
+  struct iovec part = {buffer.Data(), buffer.ByteLength()};
+  alignas(struct cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
+  struct msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t length = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (length < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return env.Null();
+    ThrowSystemError(env, errno, "recvmsg");
+    return Napi::Value();
+  }
+  std::vector<int> taken = TakeDescriptors(&message);
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+    for (int number : taken) close(number);
+    ThrowSystemError(env, EMSGSIZE, "recvmsg");
+    return Napi::Value();
+  }
+  Napi::Array result = Napi::Array::New(env, 1 + taken.size());
+  result.Set(0u, Napi::Number::New(env, static_cast<double>(length)));
+  for (size_t i = 0; i < taken.size(); i++) {
+    Napi::Value descriptor = Descriptor::New(env, taken[i]);
+    if (!descriptor.IsEmpty()) result.Set(static_cast<uint32_t>(i + 1), descriptor);
+  }
+  return result;
+}
+
+// isHungUp(socket) -> whether the other end is closed; never waits.
+Napi::Value IsHungUp(const Napi::CallbackInfo& info) {
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  struct pollfd item = {fd, POLLRDHUP, 0};
+  int ready = poll(&item, 1, 0);
+  return Napi::Boolean::New(info.Env(), ready > 0 && (item.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+}
+
+}  // namespace
+
+void InitUnixSocket(Napi::Env env, Napi::Object exports) {
+  ExportFunction<ListenUnix>(env, exports, "listenUnix");
+  ExportFunction<ConnectUnix>(env, exports, "connectUnix");
+  ExportFunction<AcceptUnix>(env, exports, "acceptUnix");
+  ExportFunction<AllowDescriptors>(env, exports, "allowDescriptors");
+  ExportFunction<PeerCredentials>(env, exports, "peerCredentials");
+  ExportFunction<SendMessage>(env, exports, "sendMessage");
+  ExportFunction<ReceiveMessage>(env, exports, "receiveMessage");
+  ExportFunction<IsHungUp>(env, exports, "isHungUp");
+}

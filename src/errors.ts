@@ -1,0 +1,46 @@
+import { constants } from 'node:os';
+
+/** Every code of a {@link ShmloopError}, with what it means. `docs/errors.md` lists the same. */
+export const ERROR_CODES = {
+  ERR_SHMLOOP_UNSUPPORTED: 'this platform has no shared-memory transport',
+  ERR_SHMLOOP_INVALID_ARGUMENT: 'an argument has the wrong type or is out of range',
+  ERR_SHMLOOP_INVALID_NAME: 'a name does not match the pattern of names',
+  ERR_SHMLOOP_RUNTIME_DIRECTORY: 'the runtime directory is not private to this user',
+  ERR_SHMLOOP_PEER_REJECTED: 'the credentials of the peer are not accepted',
+  ERR_SHMLOOP_HANDSHAKE: 'the peer broke the handshake or took too long',
+  ERR_SHMLOOP_VERSION: 'the two ends speak different versions of the protocol',
+  ERR_SHMLOOP_PROTOCOL: 'the peer broke the protocol: a value from it was out of range',
+  ERR_SHMLOOP_REGION: 'a region from the peer is not sealed or not of the agreed size',
+  ERR_SHMLOOP_DIRECTION: 'the channel is one-way, and this is the other way',
+  ERR_SHMLOOP_MESSAGE_SIZE: 'a message is larger than maxMessageSize, or than the protocol allows',
+  ERR_SHMLOOP_CLOSED: 'the channel, server or link is closed',
+  ERR_SHMLOOP_BUSY: 'the channel is in use in another way: a reservation is open, or two readers',
+  ERR_SHMLOOP_TIMEOUT: 'the time was up',
+  ERR_SHMLOOP_REMOTE: 'the handler at the other end threw',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** An error of shmloop's own, told apart by its stable `code`. */
+export class ShmloopError extends Error {
+  override readonly name = 'ShmloopError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** An error of Node's own shape, for what programs know from sockets: ECONNREFUSED, EADDRINUSE, ECONNRESET, EPIPE. */
+export function systemError(code: keyof typeof constants.errno, syscall: string, detail: string): Error {
+  const error = new Error(`${syscall} ${code} ${detail}`);
+  return Object.assign(error, { code, errno: -constants.errno[code], syscall });
+}
+
+/** The `code` of anything that was thrown, if it has one. */
+export function codeOf(error: unknown): string | undefined {
+  return (error as { code?: string } | undefined)?.code;
+}

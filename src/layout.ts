@@ -1,0 +1,71 @@
+/**
+ * Every offset in shared memory, once.
+ *
+ * A ring (one sealed memfd, allocated by its reader):
+ * ```
+ *  0            4             64                4096            4096+capacity     4096+2*capacity
+ *  +------------+-------------+-----------------+---------------+- - - - - - - - -+
+ *  | control    | (padding)   | (unused)        | data          | data, mirrored  |
+ *  | word       |             |                 |               | (same pages)    |
+ *  +------------+-------------+-----------------+---------------+- - - - - - - - -+
+ * ```
+ * A frame in the data, always at a multiple of 8:
+ * ```
+ *  0                          4                 8                8+length   padded to 8
+ *  +-------------+------------+-----------------+----------------+- - - -+
+ *  | type (4 bit)| id (28)    | payload length  | payload        |       |
+ *  +-------------+------------+-----------------+----------------+- - - -+
+ * ```
+ * The event region of one direction of a link (allocated by the sleeper):
+ * ```
+ *  0          64           128                        4224
+ *  +----------+------------+--------------------------+
+ *  | asleep   | selector   | pending[1024]            |
+ *  +----------+------------+--------------------------+
+ * ```
+ */
+export const PAGE = 4096;
+
+export const RING = {
+  /** Bytes before the data. */
+  controlLength: PAGE,
+  /** Index of the control word, in 32-bit words. */
+  controlWord: 0,
+  minCapacity: PAGE,
+  maxCapacity: 1 << 27,
+} as const;
+
+/** The control word: bytes available to the writer, and who is parked. Bit 31 stays 0: it would make signed comparisons lie. */
+export const CONTROL = {
+  available: (1 << 28) - 1,
+  onFutex: 1 << 28,
+  writerParked: 1 << 29,
+  readerParked: 1 << 30,
+} as const;
+
+export const FRAME = {
+  headerLength: 8,
+  alignment: 8,
+  typeBits: 4,
+  typeMask: 15,
+  /** Ids are 28 bits wide. */
+  maxId: (1 << 28) - 1,
+  /** 1 GiB. */
+  maxPayload: 1 << 30,
+} as const;
+
+export const EVENTS = {
+  asleep: 0,
+  selector: 16,
+  pending: 32,
+  pendingWords: 1024,
+  wordsPerGroup: 32,
+  /** Bytes of the region, a multiple of the page. */
+  regionLength: 2 * PAGE,
+  maxChannels: 1024 * 32,
+} as const;
+
+/** Bytes that a frame of this payload takes in the ring. */
+export function frameLength(payloadLength: number): number {
+  return FRAME.headerLength + ((payloadLength + FRAME.alignment - 1) & -FRAME.alignment);
+}

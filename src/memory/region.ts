@@ -1,0 +1,93 @@
+import { ShmloopError } from '../errors.js';
+import { PAGE, RING } from '../layout.js';
+import { type Descriptor, native } from '../native.js';
+
+const SEAL = { seal: 1, shrink: 2, grow: 4 } as const;
+const REQUIRED_SEALS = SEAL.seal | SEAL.shrink | SEAL.grow;
+
+/** How a region is laid out in memory. */
+export type Layout = 'plain' | 'ring';
+
+/**
+ * Shared memory that crosses a link: a sealed memfd, mapped once in this domain.
+ *
+ * Whoever creates it owns its size: it is sealed against growing, shrinking and
+ * further seals before its descriptor leaves the process, so that no peer can
+ * turn an access into SIGBUS. Whoever receives it verifies exactly that.
+ */
+export class Region {
+  #retired = false;
+
+  private constructor(
+    /** The mapped bytes. Their content can change at any time while the peer lives. */
+    readonly memory: ArrayBuffer,
+    /** Length of the file in bytes. */
+    readonly length: number,
+  ) {}
+
+  /**
+   * Creates, maps and seals a region, and lends its descriptor to `pass` for the
+   * time of that call: a mapping needs no descriptor.
+   * @param length bytes, a multiple of 4096
+   * @throws ENOMEM, EMFILE, ENFILE as the kernel does
+   */
+  static create(length: number, layout: Layout, pass: (descriptor: Descriptor) => void): Region {
+    const descriptor = native().createMemory('shmloop', length);
+    try {
+      const region = new Region(mapAs(descriptor, length, layout), length);
+      native().sealMemory(descriptor, REQUIRED_SEALS);
+      pass(descriptor);
+      return region;
+    } finally {
+      descriptor.close();
+    }
+  }
+
+  /**
+   * Maps a region that a peer passed, after checking it; takes the descriptor.
+   * @param length the size that the protocol demands: never a value from shared memory
+   * @throws ERR_SHMLOOP_REGION when it is not sealed, not on tmpfs, or of another size
+   */
+  static adopt(descriptor: Descriptor, length: number, layout: Layout): Region {
+    try {
+      verify(descriptor, length);
+      return new Region(mapAs(descriptor, length, layout), length);
+    } finally {
+      descriptor.close();
+    }
+  }
+
+  /**
+   * Takes pages from the kernel now, so that this process and no other is charged for them.
+   * @throws ENOMEM, EFAULT when there are none
+   */
+  populate(offset: number, length: number): void {
+    native().populateMapping(this.memory, offset, length);
+  }
+
+  /**
+   * Lets go of the shared pages. Views of the memory stay valid, private and
+   * zero; the address range goes when the last of them is collected.
+   */
+  retire(): void {
+    if (this.#retired) return;
+    this.#retired = true;
+    native().retireMapping(this.memory);
+  }
+}
+
+function mapAs(descriptor: Descriptor, length: number, layout: Layout): ArrayBuffer {
+  if (layout === 'plain') return native().mapMemory(descriptor, length);
+  return native().mapRing(descriptor, RING.controlLength, length - RING.controlLength);
+}
+
+function verify(descriptor: Descriptor, length: number): void {
+  const [size, seals, tmpfs] = native().inspectMemory(descriptor);
+  if (!tmpfs || seals === -1) throw new ShmloopError('ERR_SHMLOOP_REGION', 'the region is not a sealable memfd');
+  if ((seals & REQUIRED_SEALS) !== REQUIRED_SEALS) {
+    throw new ShmloopError('ERR_SHMLOOP_REGION', `the region is not sealed: seals ${seals}`);
+  }
+  if (size !== length || length % PAGE !== 0) {
+    throw new ShmloopError('ERR_SHMLOOP_REGION', `the region has ${size} bytes in place of ${length}`);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * The whole native surface, declared once. System calls that fail throw errors
+ * of Node's own shape ({@link SystemError}); nothing here decides anything.
+ */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ShmloopError } from './errors.js';
+
+/** Owns one file descriptor: closed by `close()`, by collection, or when the environment ends. */
+export interface Descriptor {
+  /** The number, for diagnostics; -1 after `close()`. */
+  readonly number: number;
+  close(): void;
+}
+
+/** A libuv poll handle: calls back when its descriptor is readable or hung up, until closed. */
+export interface Poll {
+  start(): void;
+  stop(): void;
+  ref(): void;
+  unref(): void;
+  close(): void;
+}
+
+export interface Native {
+  Poll: new (descriptor: Descriptor, callback: () => void) => Poll;
+
+  createMemory(name: string, length: number): Descriptor;
+  createNamedMemory(name: string, length: number): Descriptor;
+  openNamedMemory(name: string): Descriptor;
+  unlinkNamedMemory(name: string): void;
+  /** Size in bytes, seals (-1: cannot be sealed), whether it is on tmpfs, uid of the owner. */
+  inspectMemory(descriptor: Descriptor): [size: number, seals: number, tmpfs: boolean, uid: number];
+  sealMemory(descriptor: Descriptor, seals: number): void;
+  mapMemory(descriptor: Descriptor, length: number): ArrayBuffer;
+  /** Control, data, and the data once more right behind: `control + 2 * data` bytes. */
+  mapRing(descriptor: Descriptor, control: number, data: number): ArrayBuffer;
+  /** Replaces the mapping's pages by private ones; views of it stay valid and see zeros. */
+  retireMapping(memory: ArrayBuffer): void;
+  /** Allocates pages now. @returns false where the kernel cannot (they come when touched) */
+  populateMapping(memory: ArrayBuffer, offset: number, length: number): boolean;
+
+  /** Blocks. @returns false when the time was up */
+  futexWait(memory: ArrayBuffer, offset: number, expected: number, milliseconds: number): boolean;
+  futexWake(memory: ArrayBuffer, offset: number): void;
+
+  createDoorbell(): Descriptor;
+  /** @returns false when the doorbell is saturated, and so rings already */
+  ringDoorbell(doorbell: Descriptor): boolean;
+  /** @returns whether it was ringing */
+  clearDoorbell(doorbell: Descriptor): boolean;
+
+  listenUnix(path: string, backlog: number): Descriptor;
+  /** Never waits: EAGAIN when the listener's backlog is full. */
+  connectUnix(path: string): Descriptor;
+  acceptUnix(listener: Descriptor): Descriptor | null;
+  allowDescriptors(socket: Descriptor): void;
+  peerCredentials(socket: Descriptor): [pid: number, uid: number, gid: number];
+  /** @returns false when the socket's buffer is full */
+  sendMessage(socket: Descriptor, bytes: Uint8Array, descriptors: readonly Descriptor[]): boolean;
+  /** @returns null when none waits; length 0 is the end */
+  receiveMessage(socket: Descriptor, buffer: Uint8Array): [length: number, ...descriptors: Descriptor[]] | null;
+  isHungUp(socket: Descriptor): boolean;
+
+  /** @returns the descriptor that holds the lock until closed, or null when another holds it */
+  lockFile(path: string): Descriptor | null;
+  copy(target: Uint8Array, targetOffset: number, source: Uint8Array, sourceOffset: number, length: number): void;
+}
+
+/** The shape of Node's own system errors. */
+export interface SystemError extends Error {
+  code: string;
+  errno: number;
+  syscall: string;
+}
+
+function load(): Native {
+  if (process.platform !== 'linux') {
+    throw new ShmloopError('ERR_SHMLOOP_UNSUPPORTED', `shared memory is for Linux; this is ${process.platform}`);
+  }
+  const require = createRequire(import.meta.url);
+  const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..');
+  return (require('node-gyp-build') as (root: string) => Native)(packageRoot);
+}
+
+let loaded: Native | undefined;
+
+/**
+ * The addon, loaded on first use.
+ * @throws ERR_SHMLOOP_UNSUPPORTED on a platform other than Linux
+ */
+export function native(): Native {
+  loaded ??= load();
+  return loaded;
+}
