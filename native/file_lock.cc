@@ -13,12 +13,13 @@
 
 namespace {
 
-// lockFile(path) -> Descriptor that holds the lock until it is closed, or null
-// when another holds it. The kernel releases it when its holder dies.
-Napi::Value LockFile(const Napi::CallbackInfo& info) {
+// lockDirectory(path) -> Descriptor that holds the lock until it is closed, or
+// null when another holds it. The kernel releases it when its holder dies, and
+// locking the directory itself leaves no lock file behind.
+Napi::Value LockDirectory(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   std::string path = info[0].As<Napi::String>();
-  int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) {
     ThrowSystemError(env, errno, "open");
     return Napi::Value();
@@ -33,4 +34,4 @@ Napi::Value LockFile(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void InitFileLock(Napi::Env env, Napi::Object exports) { ExportFunction<LockFile>(env, exports, "lockFile"); }
+void InitFileLock(Napi::Env env, Napi::Object exports) { ExportFunction<LockDirectory>(env, exports, "lockDirectory"); }

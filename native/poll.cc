@@ -40,9 +40,12 @@ Poll::Poll(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Poll>(info) {
 
 Poll::~Poll() { CloseHandle(); }
 
+// start(writable): also calls back when it is writable, if asked.
 void Poll::Start(const Napi::CallbackInfo& info) {
   if (handle_ == nullptr) return;
-  int status = uv_poll_start(&handle_->poll, UV_READABLE | UV_DISCONNECT, [](uv_poll_t* poll, int, int) {
+  int events = UV_READABLE | UV_DISCONNECT;
+  if (info[0].ToBoolean().UnwrapOr(Napi::Boolean::New(info.Env(), false)).Value()) events |= UV_WRITABLE;
+  int status = uv_poll_start(&handle_->poll, events, [](uv_poll_t* poll, int, int) {
     static_cast<Handle*>(poll->data)->owner->OnEvents();
   });
   if (status != 0) ThrowSystemError(info.Env(), -status, "uv_poll_start");

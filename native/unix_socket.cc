@@ -1,6 +1,5 @@
 #include "unix_socket.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -204,15 +203,6 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// isHungUp(socket) -> whether the other end is closed; never waits.
-Napi::Value IsHungUp(const Napi::CallbackInfo& info) {
-  int fd = Descriptor::Get(info[0]);
-  if (fd < 0) return Napi::Value();
-  struct pollfd item = {fd, POLLRDHUP, 0};
-  int ready = poll(&item, 1, 0);
-  return Napi::Boolean::New(info.Env(), ready > 0 && (item.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
-}
-
 }  // namespace
 
 void InitUnixSocket(Napi::Env env, Napi::Object exports) {
@@ -223,5 +213,4 @@ void InitUnixSocket(Napi::Env env, Napi::Object exports) {
   ExportFunction<PeerCredentials>(env, exports, "peerCredentials");
   ExportFunction<SendMessage>(env, exports, "sendMessage");
   ExportFunction<ReceiveMessage>(env, exports, "receiveMessage");
-  ExportFunction<IsHungUp>(env, exports, "isHungUp");
 }

@@ -32,13 +32,18 @@ export const RING = {
   /** Index of the control word, in 32-bit words. */
   controlWord: 0,
   minCapacity: PAGE,
-  maxCapacity: 1 << 27,
+  maxCapacity: 1 << 26,
 } as const;
 
-/** The control word: bytes available to the writer, and who is parked. Bit 31 stays 0: it would make signed comparisons lie. */
+/**
+ * The control word: bytes available to the writer, and who is parked.
+ * Bit 31 stays 0: it would make signed comparisons lie. Each side has a futex bit
+ * of its own, so that one that gives up waiting never clears the other's.
+ */
 export const CONTROL = {
-  available: (1 << 28) - 1,
-  onFutex: 1 << 28,
+  available: (1 << 27) - 1,
+  writerOnFutex: 1 << 27,
+  readerOnFutex: 1 << 28,
   writerParked: 1 << 29,
   readerParked: 1 << 30,
 } as const;
@@ -50,8 +55,8 @@ export const FRAME = {
   typeMask: 15,
   /** Ids are 28 bits wide. */
   maxId: (1 << 28) - 1,
-  /** 1 GiB. */
-  maxPayload: 1 << 30,
+  /** A frame takes at most this part of a ring, so that a quarter free always suffices to go on. */
+  maxPartOfRing: 4,
 } as const;
 
 export const EVENTS = {

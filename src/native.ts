@@ -16,7 +16,8 @@ export interface Descriptor {
 
 /** A libuv poll handle: calls back when its descriptor is readable or hung up, until closed. */
 export interface Poll {
-  start(): void;
+  /** Calls back again and again while readable or hung up; while writable too, if asked. */
+  start(writable?: boolean): void;
   stop(): void;
   ref(): void;
   unref(): void;
@@ -61,10 +62,9 @@ export interface Native {
   sendMessage(socket: Descriptor, bytes: Uint8Array, descriptors: readonly Descriptor[]): boolean;
   /** @returns null when none waits; length 0 is the end */
   receiveMessage(socket: Descriptor, buffer: Uint8Array): [length: number, ...descriptors: Descriptor[]] | null;
-  isHungUp(socket: Descriptor): boolean;
 
   /** @returns the descriptor that holds the lock until closed, or null when another holds it */
-  lockFile(path: string): Descriptor | null;
+  lockDirectory(path: string): Descriptor | null;
   copy(target: Uint8Array, targetOffset: number, source: Uint8Array, sourceOffset: number, length: number): void;
 }
 

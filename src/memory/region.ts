@@ -26,20 +26,20 @@ export class Region {
   ) {}
 
   /**
-   * Creates, maps and seals a region, and lends its descriptor to `pass` for the
-   * time of that call: a mapping needs no descriptor.
+   * Creates, maps and seals a region. The descriptor is there to be passed once,
+   * and closed then: a mapping needs none.
    * @param length bytes, a multiple of 4096
    * @throws ENOMEM, EMFILE, ENFILE as the kernel does
    */
-  static create(length: number, layout: Layout, pass: (descriptor: Descriptor) => void): Region {
+  static create(length: number, layout: Layout): { region: Region; descriptor: Descriptor } {
     const descriptor = native().createMemory('shmloop', length);
     try {
       const region = new Region(mapAs(descriptor, length, layout), length);
       native().sealMemory(descriptor, REQUIRED_SEALS);
-      pass(descriptor);
-      return region;
-    } finally {
+      return { region, descriptor };
+    } catch (error) {
       descriptor.close();
+      throw error;
     }
   }
 

@@ -1,0 +1,149 @@
+/** The table on stdout, and progress on a terminal. */
+import cliProgress from 'cli-progress';
+import Table from 'cli-table3';
+
+const BASELINE = 'tcp';
+
+/**
+ * @typedef {object} Row as in the JSON document
+ * @property {string} case
+ * @property {number} [size]
+ * @property {string} transport
+ * @property {number} [p50_us]
+ * @property {number} [p99_us]
+ * @property {number} [msgs_per_s]
+ * @property {number} [gb_per_s]
+ * @property {number} [cpu_us_per_msg]
+ * @property {number} [context_switches]
+ * @property {number} [cpu_us]
+ * @property {number} rounds
+ * @property {Record<string, [min: number, max: number]>} spread
+ */
+
+/**
+ * @param {readonly Row[]} rows
+ * @returns {string}
+ */
+export function formatRows(rows) {
+  const messages = rows.filter((row) => row.case !== 'idle');
+  const idle = rows.filter((row) => row.case === 'idle');
+  const tables = [];
+  if (messages.length > 0) tables.push(messageTable(messages));
+  if (idle.length > 0) tables.push(idleTable(idle));
+  return tables.join('\n');
+}
+
+/**
+ * How many times better than TCP: lower latency at `rtt`, higher rate at `oneway`.
+ * @param {Row} row
+ * @param {readonly Row[]} rows
+ * @returns {number | undefined}
+ */
+export function ratioToBaseline(row, rows) {
+  const baseline = baselineOf(row, rows);
+  if (baseline === undefined) return undefined;
+  if (row.p50_us !== undefined && baseline.p50_us !== undefined) return baseline.p50_us / row.p50_us;
+  if (row.msgs_per_s !== undefined && baseline.msgs_per_s !== undefined) return row.msgs_per_s / baseline.msgs_per_s;
+  return undefined;
+}
+
+/**
+ * A bar on stderr; nothing where that is no terminal.
+ * @param {number} total
+ */
+export function startProgress(total) {
+  if (!process.stderr.isTTY) return { step: () => {}, stop: () => {} };
+  const bar = new cliProgress.SingleBar({
+    format: '{bar} {value}/{total} {what}',
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    barsize: 30,
+  });
+  bar.start(total, 0, { what: '' });
+  return {
+    step: (/** @type {string} */ what) => bar.increment(1, { what }),
+    stop: () => bar.stop(),
+  };
+}
+
+/** @param {readonly Row[]} rows */
+function messageTable(rows) {
+  const table = new Table({
+    head: ['case', 'size', 'transport', 'p50 µs', 'p99 µs', 'msg/s', 'GB/s', 'CPU µs/msg', '× tcp', 'spread'],
+    colAligns: ['left', 'right', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  let before = '';
+  for (const row of rows) {
+    const group = `${row.case} ${row.size}`;
+    const isNew = group !== before;
+    if (isNew && before !== '') table.push([]);
+    before = group;
+    table.push([
+      isNew ? row.case : '',
+      isNew ? formatSize(row.size) : '',
+      row.transport,
+      format(row.p50_us),
+      format(row.p99_us),
+      format(row.msgs_per_s),
+      format(row.gb_per_s),
+      format(row.cpu_us_per_msg),
+      formatRatio(ratioToBaseline(row, rows)),
+      formatSpread(row),
+    ]);
+  }
+  return table.toString();
+}
+
+/** @param {readonly Row[]} rows */
+function idleTable(rows) {
+  const table = new Table({
+    head: ['case', 'transport', 'context switches', 'CPU µs'],
+    colAligns: ['left', 'left', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const row of rows) table.push(['idle', row.transport, format(row.context_switches), format(row.cpu_us)]);
+  return table.toString();
+}
+
+/**
+ * @param {Row} row
+ * @param {readonly Row[]} rows
+ */
+function baselineOf(row, rows) {
+  return rows.find((other) => other.transport === BASELINE && other.case === row.case && other.size === row.size);
+}
+
+/** @param {number | undefined} bytes */
+function formatSize(bytes) {
+  if (bytes === undefined) return '';
+  if (bytes >= 1 << 20) return `${bytes >> 20} MiB`;
+  return bytes >= 1 << 10 ? `${bytes >> 10} KiB` : `${bytes} B`;
+}
+
+/** @param {number | undefined} value */
+function format(value) {
+  if (value === undefined) return '';
+  if (value >= 1e6) return `${(value / 1e6).toPrecision(3)} M`;
+  if (value >= 1e4) return `${Math.round(value / 1e3)} k`;
+  return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+}
+
+/** @param {number | undefined} ratio */
+function formatRatio(ratio) {
+  return ratio === undefined ? '' : ratio.toPrecision(3);
+}
+
+/**
+ * Lowest to highest of the rounds, relative to the median of what the ratio is about.
+ * @param {Row} row
+ */
+function formatSpread(row) {
+  const field = row.p50_us === undefined ? 'msgs_per_s' : 'p50_us';
+  const middle = row[field];
+  const range = row.spread[field];
+  if (middle === undefined || range === undefined) return '';
+  const [low, high] = range.map((value) => Math.round((value / middle - 1) * 100));
+  return `${low}..+${high} %`;
+}

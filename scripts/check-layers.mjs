@@ -1,0 +1,36 @@
+// Imports in src/ may point only down this list, or stay in their folder. The files beside
+// the folders (errors, layout, native, words …) are the ground; index.ts is the roof.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+const LEVELS = [['memory'], ['ring', 'event'], ['link'], ['channel'], ['directory'], ['socket'], ['net'], ['cli']];
+const SPECIFIER = /^(?:import|export)\b[^;'"]*?['"](\.[^'"]+)['"]|\bimport\(\s*['"](\.[^'"]+)['"]/gms;
+
+function layerOf(file) {
+  if (!file.includes('/')) return file.startsWith('index.') ? 'index.ts' : 'ground';
+  return file.split('/')[0];
+}
+
+function levelOf(layer) {
+  if (layer === 'ground') return -1;
+  if (layer === 'index.ts') return LEVELS.length;
+  const level = LEVELS.findIndex((layers) => layers.includes(layer));
+  if (level === -1) throw new Error(`src/${layer}/ has no level in scripts/check-layers.mjs`);
+  return level;
+}
+
+const faults = [];
+for (const file of readdirSync('src', { recursive: true }).filter((name) => name.endsWith('.ts'))) {
+  const from = layerOf(file);
+  for (const [, static_, dynamic] of readFileSync(join('src', file), 'utf8').matchAll(SPECIFIER)) {
+    const target = normalize(join(dirname(file), static_ ?? dynamic));
+    const to = layerOf(target);
+    if (target.startsWith('..')) faults.push(`src/${file} imports ${target}, outside of src/`);
+    else if (from !== to && levelOf(to) >= levelOf(from))
+      faults.push(`src/${file} (${from}) imports ${target} (${to})`);
+  }
+}
+
+for (const fault of faults) console.error(fault);
+if (faults.length > 0) process.exit(1);
+console.log('imports point down the layers');

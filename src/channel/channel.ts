@@ -1,0 +1,339 @@
+import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { ShmloopError } from '../errors.js';
+import type { Credentials, Port } from '../link/index.js';
+import { receiveSync, sendSync } from './blocking.js';
+import { Endpoint, type EndpointEvents, toBytes, tooLarge } from './endpoint.js';
+import { TYPE } from './framing.js';
+import { invalid, type Limits } from './limits.js';
+import type { RequestOptions } from './requests.js';
+import type { RequestHandler } from './responder.js';
+import { ChannelStream } from './stream.js';
+
+/** Events of a {@link Channel} and their arguments. */
+export interface ChannelEventMap {
+  /** A message, in private memory that is the listener's to keep. */
+  message: [message: Buffer];
+  /** All that waited for room is in the ring. */
+  drain: [];
+  /** The other end sends no more; all that it sent was delivered. */
+  end: [];
+  /** Something broke the channel. Emitted only where somebody listens: `close` tells it, too. */
+  error: [error: Error];
+  /** It is over; the error says why, if it did not end in order. */
+  close: [error?: Error];
+}
+
+/** The one way in which messages are taken. */
+type Taker = 'message' | 'consume' | 'iteration' | 'stream';
+
+const dropped = new FinalizationRegistry<Endpoint>((endpoint) => endpoint.abandon());
+
+/**
+ * Two rings and an event channel between two domains: messages with their
+ * boundaries kept, in order, either way.
+ *
+ * Messages are taken in one way at a time: by `'message'` listeners, by
+ * {@link consume}, by iteration, by {@link receiveSync} or as a {@link stream}.
+ * While nobody takes them they stay in the ring, and hold up the sender when it
+ * is full. A channel keeps the process alive until it is closed, or `unref()`ed.
+ */
+export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDisposable, AsyncIterable<Buffer> {
+  readonly #endpoint: Endpoint;
+  /** The endpoint knows it weakly, so that a channel which nobody holds can be collected. */
+  readonly #events: EndpointEvents = {
+    drained: () => this.emit('drain'),
+    ended: () => this.emit('end'),
+    closed: (error) => this.#onClosed(error),
+  };
+  readonly #onMessage = (message: Buffer): void => {
+    this.emit('message', message);
+  };
+  #taker: Taker | undefined;
+  #stream: ChannelStream | undefined;
+  #isEndedHere = false;
+
+  /** Made by `bind` and `connect`. */
+  constructor(port: Port, limits: Limits) {
+    super();
+    this.#endpoint = new Endpoint(port, limits);
+    this.#endpoint.events = this.#events;
+    dropped.register(this, this.#endpoint);
+    const emitter = this as EventEmitter;
+    emitter.on('newListener', (name) => this.#onListener(name));
+    emitter.on('removeListener', () => this.#onListenerRemoved());
+  }
+
+  /** Who is at the other end, by the kernel's word. */
+  get peer(): Credentials {
+    return this.#endpoint.port.link.peer;
+  }
+
+  get canSend(): boolean {
+    return this.#endpoint.sender !== undefined;
+  }
+
+  get canReceive(): boolean {
+    return this.#endpoint.receiver !== undefined;
+  }
+
+  get closed(): boolean {
+    return this.#endpoint.isClosed;
+  }
+
+  /** The largest message that the other end takes, in bytes. */
+  get maxMessageSize(): number {
+    return this.#endpoint.port.peerMaxMessageSize;
+  }
+
+  /**
+   * Sends a message of 0 bytes to {@link maxMessageSize}. It is published by the end of the present turn.
+   * @returns true when it is in the ring, and `data` is the caller's again. False when it waits for room,
+   *   by reference: leave `data` alone, and better send no more, until {@link drained}. False as well when
+   *   the other end is gone: `close` tells why
+   * @throws ERR_SHMLOOP_CLOSED after `end()` or `close()`; ERR_SHMLOOP_MESSAGE_SIZE; ERR_SHMLOOP_DIRECTION;
+   *   ERR_SHMLOOP_BUSY while a reservation is open; ERR_SHMLOOP_INVALID_ARGUMENT
+   */
+  send(data: Uint8Array | string): boolean {
+    const bytes = toBytes(data);
+    this.#checkSend(bytes.length);
+    return this.#endpoint.send(TYPE.message, 0, bytes);
+  }
+
+  /**
+   * Resolves when all that was sent is in the ring, or the room that {@link reserve} asked for is there.
+   * @throws EPIPE, ECONNRESET when the other end is gone; ERR_SHMLOOP_CLOSED
+   */
+  drained(): Promise<void> {
+    return this.#endpoint.drained();
+  }
+
+  /**
+   * Reserves room in the ring, to be filled in place: zero-copy sending.
+   * @param length bytes, at most {@link maxReservation}
+   * @returns the view to fill, the caller's until {@link commit}; or null when there is no room: await {@link drained}
+   * @throws as {@link send}
+   */
+  reserve(length: number): Buffer | null {
+    const { sender } = this.#endpoint;
+    if (!Number.isInteger(length) || length < 0) throw invalid(`a length is a non-negative integer, not ${length}`);
+    this.#checkSend(length);
+    if (length > this.maxReservation) throw tooLarge(length, this.maxReservation);
+    if (this.#endpoint.port.isPeerGone || sender === undefined) return null;
+    return sender.reserve(length) ?? null;
+  }
+
+  /** The most that can be reserved: what goes as one frame. Bytes. */
+  get maxReservation(): number {
+    return Math.min(this.#endpoint.sender?.maxPayload ?? 0, this.maxMessageSize);
+  }
+
+  /**
+   * Sends what was reserved; the view is no longer the caller's.
+   * @param length how many of its bytes; default all
+   * @throws ERR_SHMLOOP_BUSY when nothing is reserved; ERR_SHMLOOP_INVALID_ARGUMENT
+   */
+  commit(length?: number): void {
+    const { sender } = this.#endpoint;
+    if (sender === undefined || !sender.isReserved) throw new ShmloopError('ERR_SHMLOOP_BUSY', 'nothing is reserved');
+    const bytes = length ?? sender.reserved;
+    if (!Number.isInteger(bytes) || bytes < 0 || bytes > sender.reserved) {
+      throw invalid(`of ${sender.reserved} reserved bytes, ${bytes} cannot be sent`);
+    }
+    if (this.closed || this.#endpoint.port.isPeerGone) return;
+    sender.commit(bytes);
+  }
+
+  /**
+   * Sends a request. Any number may be under way at a time.
+   * @returns the reply, in private memory that is the caller's
+   * @throws ERR_SHMLOOP_REMOTE when the handler threw (its error is the `cause`); ERR_SHMLOOP_TIMEOUT; the
+   *   signal's reason; ECONNRESET when the other end is gone; as {@link send}
+   */
+  async request(data: Uint8Array | string, options: RequestOptions = {}): Promise<Buffer> {
+    const bytes = toBytes(data);
+    this.#checkSend(bytes.length);
+    return this.#endpoint.request(bytes, options);
+  }
+
+  /**
+   * Answers the requests of the other end, up to 1024 at a time.
+   * While there is no handler, requests wait; but where this end takes messages they are refused.
+   */
+  handle(handler: RequestHandler): this {
+    if (typeof handler !== 'function') throw invalid('a handler is a function');
+    this.#endpoint.handler = handler;
+    return this;
+  }
+
+  /**
+   * Takes each message where it is, in the ring: zero-copy receiving. The view is valid during the call
+   * and must not be kept. The other end can change it at any time: this trusts the peer, which is of the
+   * same user. A message that came in parts is a private copy.
+   * @throws ERR_SHMLOOP_BUSY when messages are taken in another way
+   */
+  consume(consumer: (view: Buffer) => void): this {
+    if (typeof consumer !== 'function') throw invalid('a consumer is a function');
+    this.#claim('consume');
+    this.#endpoint.onView = consumer;
+    return this;
+  }
+
+  /**
+   * Iterates over the messages; done at the end. Leaving the loop leaves the channel open.
+   * @throws ERR_SHMLOOP_BUSY when messages are taken in another way; ECONNRESET when the channel breaks
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
+    this.#claim('iteration');
+    const iterator: AsyncIterableIterator<Buffer> = {
+      next: () => this.#next(),
+      return: async () => {
+        this.#taker = undefined;
+        return { value: undefined, done: true };
+      },
+      [Symbol.asyncIterator]: () => iterator,
+      [Symbol.asyncDispose]: async () => {
+        this.#taker = undefined;
+      },
+    } as AsyncIterableIterator<Buffer>;
+    return iterator;
+  }
+
+  /**
+   * The channel as a stream of bytes; message boundaries mean nothing to it.
+   * @throws ERR_SHMLOOP_BUSY when messages are taken in another way
+   */
+  stream(): Duplex {
+    if (this.#stream === undefined) {
+      this.#claim('stream');
+      this.#stream = new ChannelStream(this, this.#endpoint);
+    }
+    return this.#stream;
+  }
+
+  /**
+   * Sends a message, blocking this thread until all of it is in the ring: for workers.
+   * @param timeout milliseconds; default: no limit
+   * @throws ERR_SHMLOOP_TIMEOUT: the message was not sent, or, where it was large and begun, the channel is
+   *   closed; EPIPE when the other end is gone; as {@link send}
+   */
+  sendSync(data: Uint8Array | string, timeout = Number.POSITIVE_INFINITY): void {
+    const bytes = toBytes(data);
+    this.#checkSend(bytes.length);
+    sendSync(this.#endpoint, bytes, checkTimeout(timeout));
+  }
+
+  /**
+   * Takes the next message, blocking this thread until there is one: for workers.
+   * @param timeout milliseconds; default: no limit
+   * @returns the message, or null at the end
+   * @throws ERR_SHMLOOP_TIMEOUT; ECONNRESET when the other end is gone; ERR_SHMLOOP_BUSY when messages are
+   *   taken in another way; ERR_SHMLOOP_DIRECTION
+   */
+  receiveSync(timeout = Number.POSITIVE_INFINITY): Buffer | null {
+    if (this.#taker !== undefined) throw busy();
+    return receiveSync(this.#endpoint, checkTimeout(timeout));
+  }
+
+  /**
+   * Ends in order: sends nothing after what was sent so far. The other end can go on sending if it allows
+   * half-open channels. Resolves when all is in the ring, from where the other end gets it even if this
+   * process exits.
+   * @throws EPIPE, ECONNRESET, ERR_SHMLOOP_CLOSED when that cannot be
+   */
+  end(): Promise<void> {
+    this.#isEndedHere = true;
+    return this.#endpoint.end();
+  }
+
+  /**
+   * Closes at once. What is in the ring can still be read by the other end; what waits for room is lost,
+   * and so is what was not taken here. Unless both ends had ended, the other sees ECONNRESET.
+   * Resolves with the `close` event.
+   */
+  close(): Promise<void> {
+    this.#isEndedHere = true;
+    if (this.closed) return Promise.resolve();
+    const closed = new Promise<void>((resolve) => this.once('close', () => resolve()));
+    this.#endpoint.close();
+    return closed;
+  }
+
+  /** {@link end}, then {@link close}: for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end().catch(() => undefined);
+    await this.close();
+  }
+
+  /** Keeps the process alive, as it does from the start. */
+  ref(): this {
+    this.#endpoint.port.ref();
+    return this;
+  }
+
+  /** Lets the process exit while the channel is open. */
+  unref(): this {
+    this.#endpoint.port.unref();
+    return this;
+  }
+
+  #checkSend(length: number): void {
+    if (this.#isEndedHere) throw new ShmloopError('ERR_SHMLOOP_CLOSED', 'this end of the channel has ended');
+    const { sender, port } = this.#endpoint;
+    if (sender === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not send');
+    if (sender.isReserved) throw new ShmloopError('ERR_SHMLOOP_BUSY', 'a reservation is open: commit it first');
+    if (length > port.peerMaxMessageSize) throw tooLarge(length, port.peerMaxMessageSize);
+  }
+
+  #claim(taker: Taker): void {
+    if (this.#taker !== undefined && this.#taker !== taker) throw busy();
+    this.#taker = taker;
+  }
+
+  #next(): Promise<IteratorResult<Buffer>> {
+    const message = this.#endpoint.take();
+    if (message !== undefined) return Promise.resolve({ value: message, done: false });
+    if (this.#endpoint.isDrained) {
+      const { error } = this.#endpoint;
+      return error === undefined ? Promise.resolve({ value: undefined, done: true }) : Promise.reject(error);
+    }
+    return new Promise((resolve, reject) => {
+      this.#endpoint.wait({
+        resolve: (next) => resolve(next === undefined ? { value: undefined, done: true } : { value: next, done: false }),
+        reject,
+      });
+    });
+  }
+
+  #onListener(name: string | symbol): void {
+    if (name === 'message') {
+      this.#claim('message');
+      this.#endpoint.push = this.#onMessage;
+    }
+    this.#endpoint.held = this.#events;
+  }
+
+  #onListenerRemoved(): void {
+    if (this.#taker === 'message' && this.listenerCount('message') === 0) {
+      this.#taker = undefined;
+      this.#endpoint.push = undefined;
+    }
+    const own = 2; // newListener and removeListener
+    if (this.eventNames().length <= own) this.#endpoint.held = undefined;
+  }
+
+  #onClosed(error: Error | undefined): void {
+    if (error !== undefined && this.listenerCount('error') > 0) this.emit('error', error);
+    if (error === undefined) this.emit('close');
+    else this.emit('close', error);
+  }
+}
+
+function checkTimeout(timeout: number): number {
+  if (!(timeout >= 0)) throw invalid(`a timeout is in milliseconds, not ${timeout}`);
+  return timeout;
+}
+
+function busy(): ShmloopError {
+  return new ShmloopError('ERR_SHMLOOP_BUSY', 'messages of this channel are taken in another way');
+}

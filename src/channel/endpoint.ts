@@ -1,0 +1,457 @@
+import { ShmloopError, systemError } from '../errors.js';
+import type { Port, PortHandler } from '../link/index.js';
+import { type FrameType, TYPE } from './framing.js';
+import { invalid, type Limits } from './limits.js';
+import { Queue } from './queue.js';
+import { Receiver, type Sink } from './receiver.js';
+import { type RequestOptions, Requests } from './requests.js';
+import { Responder } from './responder.js';
+import { Sender } from './sender.js';
+
+const NOTHING = new Uint8Array(0);
+/** Messages set aside at a time for who pulls them one by one. */
+const PULL_MESSAGES = 256;
+/** Bytes set aside while only requests or replies are wanted; beyond, they wait behind the messages in the ring. */
+const ASIDE_BYTES = 1024 * 1024;
+
+/** What a channel is told; each is called outside of any reading of the ring. */
+export interface EndpointEvents {
+  drained(): void;
+  ended(): void;
+  closed(error: Error | undefined): void;
+}
+
+/** Settles a promise of the next message. */
+export interface Waiter {
+  resolve(message: Buffer | undefined): void;
+  reject(error: Error): void;
+}
+
+/**
+ * The inner half of a channel: what lives as long as its port does. The public
+ * {@link Channel} holds it, and is itself held only while somebody listens to it.
+ */
+export class Endpoint implements PortHandler, Sink {
+  readonly port: Port;
+  readonly limits: Limits;
+  readonly sender: Sender | undefined;
+  readonly receiver: Receiver | undefined;
+  readonly requests = new Requests();
+  readonly responder: Responder;
+  readonly #inbox = new Queue<Buffer>();
+  readonly #drainWaiters: { resolve(): void; reject(error: Error): void }[] = [];
+  #inboxBytes = 0;
+  #events: WeakRef<EndpointEvents> | undefined;
+  /** Keeps the channel while it has listeners. */
+  held: EndpointEvents | undefined;
+  #push: ((message: Buffer) => void) | undefined;
+  #view: ((message: Buffer) => void) | undefined;
+  #waiter: Waiter | undefined;
+  #isPulling = false;
+  #thrown: { error: unknown } | undefined;
+  #end: Promise<void> | undefined;
+  #isEndSent = false;
+  #isEndDelivered = false;
+  #isAbandoned = false;
+  #isClosed = false;
+  #error: Error | undefined;
+
+  constructor(port: Port, limits: Limits) {
+    this.port = port;
+    this.limits = limits;
+    this.responder = new Responder({
+      reply: (id, data) => this.#answer(TYPE.reply, id, data),
+      fail: (id, failure) => this.#answer(TYPE.failure, id, failure),
+      handled: () => this.#handled(),
+    });
+    if (port.writer !== undefined) this.sender = new Sender(port.writer, (error) => this.finish(error as Error));
+    if (port.reader !== undefined) this.receiver = new Receiver(port.reader, this, limits.maxMessageSize);
+    port.handler = this;
+    port.activate();
+  }
+
+  set events(events: EndpointEvents) {
+    this.#events = new WeakRef(events);
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get isEnding(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /** Why it closed, if not in order. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  /** Takes each message, in private memory, as it comes. */
+  set push(push: ((message: Buffer) => void) | undefined) {
+    this.#push = push;
+    this.#wantMore();
+  }
+
+  /** Takes each message where it is, in the ring, for the time of the call. */
+  set onView(view: ((message: Buffer) => void) | undefined) {
+    this.#view = view;
+    this.#wantMore();
+  }
+
+  get view(): ((message: Buffer) => void) | undefined {
+    return this.#view === undefined ? undefined : this.#callView;
+  }
+
+  /** Whether messages have a taker already. */
+  get isConsumed(): boolean {
+    return this.#push !== undefined || this.#view !== undefined || this.#waiter !== undefined;
+  }
+
+  set handler(handler: Responder['handler']) {
+    this.responder.handler = handler;
+    this.#wantMore();
+  }
+
+  // --- sending
+
+  /** @returns as {@link Sender.send} does; false as well when the peer is gone, and the message with it */
+  send(type: FrameType, id: number, data: Uint8Array): boolean {
+    if (this.sender === undefined || this.#isClosed || this.port.isPeerGone) return false;
+    const sent = this.sender.send(type, id, data);
+    if (!sent) this.port.activate();
+    return sent;
+  }
+
+  request(data: Uint8Array, options: RequestOptions): Promise<Buffer> {
+    const reply = this.requests.add(
+      options,
+      (id) => {
+        if (this.port.isPeerGone || this.#isClosed) throw this.#error ?? systemError('ECONNRESET', 'request', '');
+        this.send(TYPE.request, id, data);
+      },
+      (id) => this.send(TYPE.cancel, id, NOTHING),
+    );
+    this.#wantMore();
+    return reply;
+  }
+
+  /** Resolves when nothing waits for room any more. */
+  drained(): Promise<void> {
+    if (this.#isClosed || this.port.isPeerGone) {
+      return Promise.reject(this.#error ?? systemError('EPIPE', 'write', 'the peer is gone'));
+    }
+    if (this.sender === undefined || this.sender.queued === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#drainWaiters.push({ resolve, reject }));
+  }
+
+  /** Sends the end after all that was sent before. Resolves when it is in the ring. */
+  end(): Promise<void> {
+    this.#end ??= this.#sendEnd();
+    return this.#end;
+  }
+
+  // --- receiving without waiting for an event
+
+  /** The next message, if there is one already. */
+  take(): Buffer | undefined {
+    if (this.#inbox.length === 0 && !this.#isClosed) this.#pull();
+    return this.#shift();
+  }
+
+  /** Whether all messages were taken, and no more will come. */
+  get isDrained(): boolean {
+    return this.#inbox.length === 0 && (this.#isClosed || this.receiver === undefined || this.receiver.isEnded);
+  }
+
+  /** Gives the next message to `waiter` when it comes. */
+  wait(waiter: Waiter): void {
+    this.#waiter = waiter;
+    this.#wantMore();
+  }
+
+  /** Does what a turn of the domain would do: for blocking calls, whose event loop does not turn. */
+  settle(): void {
+    this.#deliver();
+    this.#settle();
+  }
+
+  // --- PortHandler
+
+  poll(): boolean {
+    let worked = false;
+    try {
+      if (this.receiver?.fill()) worked = true;
+      if (!this.#isClosed && this.#flush()) worked = true;
+    } catch (error) {
+      this.finish(error as Error);
+      worked = true;
+    }
+    this.#rethrow();
+    if (this.#deliver()) worked = true;
+    this.#settle();
+    return worked;
+  }
+
+  arm(): boolean {
+    try {
+      if (this.receiver !== undefined && !this.receiver.park('event')) return false;
+      const isBlocked = this.#isWaitingForRoom();
+      return !isBlocked || (this.sender as Sender).park('event');
+    } catch (error) {
+      this.finish(error as Error);
+      return true;
+    }
+  }
+
+  peerGone(): void {
+    const lost = this.sender?.close() ?? 0;
+    const isCut = lost > 0 || (this.sender !== undefined && !this.#isEndSent);
+    for (const { reject } of this.#drainWaiters.splice(0)) reject(systemError('EPIPE', 'write', 'the peer is gone'));
+    if (this.receiver === undefined) this.finish(isCut ? this.#reset() : undefined);
+  }
+
+  // --- Sink: called while the ring is being read, so nothing here runs code of the application
+
+  accepts(type: number): boolean {
+    if (type === TYPE.message) return this.#acceptsMessage();
+    if (type === TYPE.request) return this.#acceptsRequest();
+    if (type === TYPE.large) return this.#acceptsMessage() || this.#acceptsRequest();
+    return true;
+  }
+
+  receive(type: number, id: number, data: Buffer): void {
+    if (type === TYPE.message) {
+      this.#inbox.push(data);
+      this.#inboxBytes += data.length;
+    } else if (type === TYPE.request) this.responder.add(id, data);
+    else if (type === TYPE.reply) this.requests.resolve(id, data);
+    else if (type === TYPE.failure) this.requests.reject(id, data);
+    else this.responder.cancel(id);
+  }
+
+  // --- closing
+
+  /** Closes now: what is in the ring already can still be read at the other end, what waits for room is lost. */
+  close(): void {
+    this.finish();
+  }
+
+  /** Nobody holds the channel any more: it ends once nobody waits for anything of it. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#settle();
+  }
+
+  /** The end of it all: lets go of the port, and tells everybody who waits. */
+  finish(error?: Error): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#error = error;
+    this.sender?.close();
+    this.receiver?.close();
+    this.port.release();
+    const reason = error ?? new ShmloopError('ERR_SHMLOOP_CLOSED', 'the channel is closed');
+    this.requests.rejectAll(reason);
+    this.responder.abortAll();
+    for (const { reject } of this.#drainWaiters.splice(0)) reject(reason);
+    this.#finishWaiter(error);
+    // Later, as Node's own do: never from within the call that closed it.
+    process.nextTick(() => {
+      const events = this.#events?.deref();
+      this.held = undefined;
+      events?.closed(error);
+    });
+  }
+
+  // --- private
+
+  #acceptsMessage(): boolean {
+    if (this.#push !== undefined) return true;
+    if (this.#view !== undefined) return this.#thrown === undefined;
+    if (this.#waiter !== undefined || this.#isPulling) return this.#inbox.length < PULL_MESSAGES;
+    return this.#isAwaited() && this.#inboxBytes < ASIDE_BYTES;
+  }
+
+  #acceptsRequest(): boolean {
+    if (this.responder.handler !== undefined) return this.responder.hasRoom;
+    // Whoever reads this channel without handling requests shall not be stuck behind one: it is refused.
+    return this.isConsumed || this.#isPulling || this.requests.size > 0;
+  }
+
+  /** Whether somebody waits for what may come behind messages that nobody takes. */
+  #isAwaited(): boolean {
+    return this.responder.handler !== undefined || this.requests.size > 0;
+  }
+
+  readonly #callView = (message: Buffer): void => {
+    try {
+      this.#view?.(message);
+    } catch (error) {
+      this.#thrown = { error };
+    }
+  };
+
+  /** An error of the application's `consume` goes where errors of listeners go, once the ring is in order. */
+  #rethrow(): void {
+    const thrown = this.#thrown;
+    if (thrown === undefined) return;
+    this.#thrown = undefined;
+    throw thrown.error;
+  }
+
+  #pull(): void {
+    this.#isPulling = true;
+    try {
+      this.receiver?.fill();
+    } catch (error) {
+      this.finish(error as Error);
+    } finally {
+      this.#isPulling = false;
+    }
+    if (this.#inbox.length === 0) this.#settle();
+  }
+
+  #shift(): Buffer | undefined {
+    const message = this.#inbox.shift();
+    if (message !== undefined) this.#inboxBytes -= message.length;
+    return message;
+  }
+
+  #flush(): boolean {
+    const { sender } = this;
+    if (sender === undefined || sender.queued === 0) return false;
+    const progress = sender.flush();
+    if (sender.queued === 0) this.#drain();
+    return progress;
+  }
+
+  #drain(): void {
+    for (const { resolve } of this.#drainWaiters.splice(0)) resolve();
+    this.#events?.deref()?.drained();
+  }
+
+  /** Gives to the application what was received. @returns whether there was anything */
+  #deliver(): boolean {
+    let worked = this.responder.run();
+    while (this.#push !== undefined && this.#inbox.length > 0) {
+      worked = true;
+      this.#push(this.#shift() as Buffer);
+    }
+    while (this.#view !== undefined && this.#inbox.length > 0) {
+      worked = true;
+      this.#view(this.#shift() as Buffer);
+    }
+    if (this.#waiter !== undefined && this.#inbox.length > 0) {
+      worked = true;
+      this.#takeWaiter()?.resolve(this.#shift());
+    }
+    return worked;
+  }
+
+  /** What follows from the state that the turn led to. */
+  #settle(): void {
+    if (this.#isClosed) return;
+    const { receiver } = this;
+    if (receiver?.isEnded && this.#inbox.length === 0 && !this.#isEndDelivered) this.#deliverEnd();
+    const isReceived = receiver === undefined || this.#isEndDelivered;
+    if (isReceived && receiver !== undefined && !this.limits.allowHalfOpen && this.responder.running === 0) {
+      this.end().catch(ignore);
+    }
+    if (isReceived && (this.sender === undefined || this.#isEndSent)) this.finish();
+    else if (this.port.isPeerGone) this.#settleGone(isReceived);
+    else if (this.#isAbandoned && !this.#isInUse()) this.end().then(() => this.close(), ignore);
+  }
+
+  /** The peer is gone: what it published is still there to be read, and then it is over. */
+  #settleGone(isReceived: boolean): void {
+    if (isReceived) return this.finish(this.#isEndSent ? undefined : this.#reset());
+    try {
+      if (this.receiver?.isEmpty()) this.finish(this.#reset());
+    } catch (error) {
+      this.finish(error as Error);
+    }
+  }
+
+  #deliverEnd(): void {
+    this.#isEndDelivered = true;
+    this.#finishWaiter(undefined);
+    this.#events?.deref()?.ended();
+  }
+
+  #finishWaiter(error: Error | undefined): void {
+    const waiter = this.#takeWaiter();
+    if (waiter === undefined) return;
+    if (error === undefined) waiter.resolve(undefined);
+    else waiter.reject(error);
+  }
+
+  #takeWaiter(): Waiter | undefined {
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    return waiter;
+  }
+
+  #isInUse(): boolean {
+    return this.isConsumed || this.#isAwaited() || this.#drainWaiters.length > 0;
+  }
+
+  #isWaitingForRoom(): boolean {
+    const { sender } = this;
+    return sender !== undefined && sender.queued > 0 && !sender.isReserved && !this.port.isPeerGone;
+  }
+
+  #wantMore(): void {
+    if (!this.#isClosed) this.port.activate();
+  }
+
+  #answer(type: FrameType, id: number, data: Uint8Array | string): void {
+    const bytes = toBytes(data);
+    if (bytes.length > this.port.peerMaxMessageSize) throw tooLarge(bytes.length, this.port.peerMaxMessageSize);
+    this.send(type, id, bytes);
+  }
+
+  #handled(): void {
+    if (this.#isEndDelivered) this.#settle();
+    // Requests that found no room for their handlers may be waiting in the ring.
+    else if (this.receiver?.isStalled) this.#wantMore();
+  }
+
+  #sendEnd(): Promise<void> {
+    const { sender } = this;
+    if (sender === undefined || this.#isClosed || this.port.isPeerGone) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const done = () => {
+        this.#isEndSent = true;
+        const waiter = this.#drainWaiters.indexOf(unsent);
+        if (waiter !== -1) this.#drainWaiters.splice(waiter, 1);
+        // Not within the sender's own step.
+        queueMicrotask(() => {
+          sender.publish();
+          resolve();
+          this.#settle();
+        });
+      };
+      const unsent = { resolve: () => undefined, reject };
+      this.#drainWaiters.push(unsent);
+      if (!sender.send(TYPE.end, 0, NOTHING, done)) this.port.activate();
+    });
+  }
+
+  #reset(): Error {
+    return systemError('ECONNRESET', 'read', 'the peer closed the channel or died');
+  }
+}
+
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT when it is neither bytes nor a string */
+export function toBytes(data: Uint8Array | string): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (typeof data === 'string') return Buffer.from(data);
+  throw invalid(`a message is a Uint8Array or a string, not ${typeof data}`);
+}
+
+export function tooLarge(length: number, limit: number): ShmloopError {
+  return new ShmloopError('ERR_SHMLOOP_MESSAGE_SIZE', `a message of ${length} bytes; the peer takes at most ${limit}`);
+}
+
+function ignore(): void {}

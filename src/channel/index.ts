@@ -1,0 +1,5 @@
+export { Channel, type ChannelEventMap } from './channel.js';
+export { type ChannelOptions, invalid, type Limits, limitsOf, MAX_MESSAGE_SIZE } from './limits.js';
+export { Queue } from './queue.js';
+export type { RequestOptions } from './requests.js';
+export type { RequestHandler } from './responder.js';

@@ -1,0 +1,43 @@
+import { ShmloopError } from '../errors.js';
+import { isCapacity } from '../ring/index.js';
+
+/** The largest message that the protocol has, in bytes. */
+export const MAX_MESSAGE_SIZE = 1024 ** 3;
+
+export interface ChannelOptions {
+  /** Bytes of the ring that this end receives on: a power of two from 4096 to 67108864. Default 1048576. */
+  ringSize?: number;
+  /** The largest message that this end receives, in bytes, at most 1 GiB. Default 134217728 (128 MiB). */
+  maxMessageSize?: number;
+  /** Whether this end stays open for sending when the other has ended. Default false. */
+  allowHalfOpen?: boolean;
+}
+
+export type Limits = Required<ChannelOptions>;
+
+export const DEFAULTS: Limits = Object.freeze({
+  ringSize: 1024 * 1024,
+  maxMessageSize: 128 * 1024 * 1024,
+  allowHalfOpen: false,
+});
+
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT */
+export function limitsOf(options: ChannelOptions): Limits {
+  const { ringSize, maxMessageSize, allowHalfOpen } = { ...DEFAULTS, ...withoutUndefined(options) };
+  if (!Number.isInteger(ringSize) || !isCapacity(ringSize)) {
+    throw invalid(`ringSize is a power of two from 4096 to 67108864, not ${ringSize}`);
+  }
+  if (!Number.isInteger(maxMessageSize) || maxMessageSize < 0 || maxMessageSize > MAX_MESSAGE_SIZE) {
+    throw invalid(`maxMessageSize is an integer from 0 to ${MAX_MESSAGE_SIZE}, not ${maxMessageSize}`);
+  }
+  if (typeof allowHalfOpen !== 'boolean') throw invalid('allowHalfOpen is a boolean');
+  return { ringSize, maxMessageSize, allowHalfOpen };
+}
+
+export function invalid(message: string): ShmloopError {
+  return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', message);
+}
+
+function withoutUndefined<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+}

@@ -1,0 +1,38 @@
+/** Bytes of private memory that small messages are carved from. */
+const SLAB = 64 * 1024;
+
+let buffer = Buffer.allocUnsafeSlow(0);
+let words = new Int32Array(0);
+let used = 0;
+
+/** Private memory for a span of the ring, as bytes and as 32-bit words. */
+export interface Carved {
+  readonly buffer: Buffer;
+  readonly words: Int32Array;
+  readonly start: number;
+}
+
+const carved = { buffer, words, start: 0 };
+
+/**
+ * Reserves private memory, 8-byte aligned, shared by the messages copied into it
+ * as Node shares the memory of small reads. The result is valid until the next call.
+ * @param length at most 32 KiB
+ */
+export function carve(length: number): Carved {
+  if (used + length > buffer.length) {
+    buffer = Buffer.allocUnsafeSlow(SLAB);
+    words = new Int32Array(buffer.buffer, buffer.byteOffset, SLAB / 4);
+    used = 0;
+    carved.buffer = buffer;
+    carved.words = words;
+  }
+  carved.start = used;
+  used += (length + 7) & ~7;
+  return carved;
+}
+
+/** Gives back the end of what was carved last, from `end` bytes after its start. */
+export function trim(end: number): void {
+  used = carved.start + ((end + 7) & ~7);
+}

@@ -1,0 +1,50 @@
+import { Duplex } from 'node:stream';
+import type { Channel } from './channel.js';
+import type { Endpoint } from './endpoint.js';
+import { TYPE } from './framing.js';
+
+/**
+ * A channel as a stream of bytes. Written chunks are cut to what fits into one
+ * frame, so that nothing is put together again at the other end.
+ */
+export class ChannelStream extends Duplex {
+  readonly #endpoint: Endpoint;
+
+  constructor(channel: Channel, endpoint: Endpoint) {
+    const options = {
+      allowHalfOpen: endpoint.limits.allowHalfOpen,
+      readable: channel.canReceive,
+      writable: channel.canSend,
+    };
+    super(options);
+    this.#endpoint = endpoint;
+    channel.once('end', () => this.push(null));
+    channel.once('close', (error) => this.destroy(error));
+  }
+
+  override _read(): void {
+    this.#endpoint.push = this.#onMessage;
+  }
+
+  override _write(chunk: Uint8Array, _encoding: string, callback: (error?: Error | null) => void): void {
+    const step = (this.#endpoint.sender?.maxPayload ?? 0) || chunk.length;
+    for (let at = 0; at < chunk.length; at += step) {
+      this.#endpoint.send(TYPE.message, 0, at === 0 && step >= chunk.length ? chunk : chunk.subarray(at, at + step));
+    }
+    if (this.#endpoint.sender?.queued === 0 && !this.#endpoint.port.isPeerGone) callback();
+    else this.#endpoint.drained().then(() => callback(), callback);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#endpoint.end().then(() => callback(), callback);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#endpoint.close();
+    callback(error);
+  }
+
+  readonly #onMessage = (message: Buffer): void => {
+    if (!this.push(message)) this.#endpoint.push = undefined;
+  };
+}

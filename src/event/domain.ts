@@ -1,0 +1,148 @@
+import { AsyncResource } from 'node:async_hooks';
+import { Waiting, type WaitingMode } from './waiting.js';
+
+/** What a domain polls while it is awake: a link. */
+export interface Pollable {
+  /** Does a bounded amount of work. @returns whether there was any */
+  poll(): boolean;
+  /** Arms every notification. @returns false when there is something to do after all */
+  sleep(): boolean;
+  /** Whether it keeps the process alive. */
+  readonly isReferenced: boolean;
+}
+
+/** What was filled and is to be published once the present turn is over. */
+export interface Publishable {
+  publishListed(): void;
+}
+
+/**
+ * One Node environment's event loop, as shmloop uses it.
+ *
+ * Awake, it polls its active links turn by turn, letting the event loop go round
+ * in between, so that timers and other I/O are never starved. When polling no
+ * longer pays it arms them and sleeps: from then on only a doorbell wakes it.
+ */
+class Domain {
+  readonly #waiting = new Waiting();
+  readonly #active = new Set<Pollable>();
+  readonly #unpublished: Publishable[] = [];
+  readonly #published = Promise.resolve();
+  /** Handlers run in no caller's async context but in the library's own. */
+  readonly #resource = new AsyncResource('SHMLOOP_DOMAIN');
+  readonly #run = (): void => this.#turn();
+  readonly #publish = (): void => this.#publishAll();
+  #immediate: NodeJS.Immediate | undefined;
+  #isFlushing = false;
+  #inTurn = false;
+
+  constructor() {
+    process.on('exit', this.#publish);
+  }
+
+  get waiting(): WaitingMode {
+    return this.#waiting.mode;
+  }
+
+  set waiting(mode: WaitingMode) {
+    this.#waiting.mode = mode;
+    this.blocking.mode = mode;
+  }
+
+  /** The same decision for blocking calls, which have waits of their own. */
+  readonly blocking = new Waiting();
+
+  /** A link has, or may have, something to do: it is polled from the next turn on. */
+  activate(link: Pollable): void {
+    this.#active.add(link);
+    if (!this.#inTurn) this.inOwnContext(() => this.#schedule());
+  }
+
+  /** Runs `make` outside of the caller's async context, so that no handler inherits it. */
+  inOwnContext<T>(make: () => T): T {
+    return this.#resource.runInAsyncScope(make);
+  }
+
+  /** As {@link activate}, and at once: called from the event loop by its doorbell. */
+  wake(link: Pollable): void {
+    this.#active.add(link);
+    if (this.#inTurn) return;
+    this.#cancel();
+    this.#turn();
+  }
+
+  deactivate(link: Pollable): void {
+    this.#active.delete(link);
+  }
+
+  /** Publishes soon: at the end of the turn, or of the present run of JavaScript. */
+  publishSoon(writer: Publishable): void {
+    this.#unpublished.push(writer);
+    if (this.#inTurn || this.#isFlushing) return;
+    this.#isFlushing = true;
+    this.#published.then(this.#publish);
+  }
+
+  #turn(): void {
+    this.#immediate = undefined;
+    this.#inTurn = true;
+    let worked = true;
+    try {
+      worked = this.#pollAll();
+    } finally {
+      // Also when a handler threw: the rest of the links must not stall.
+      this.#inTurn = false;
+      this.#publishAll();
+      this.#next(worked);
+    }
+  }
+
+  #pollAll(): boolean {
+    let worked = false;
+    for (const link of this.#active) {
+      if (link.poll()) worked = true;
+    }
+    return worked;
+  }
+
+  #next(worked: boolean): void {
+    if (worked) this.#waiting.worked();
+    if (this.#active.size === 0) return;
+    if (worked ? this.#waiting.mayPoll : this.#waiting.shouldPoll()) this.#schedule();
+    else this.#sleep();
+  }
+
+  #sleep(): void {
+    for (const link of this.#active) {
+      if (link.sleep()) this.#active.delete(link);
+    }
+    if (this.#active.size > 0) this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#immediate ??= setImmediate(this.#run);
+    if (!this.#isReferenced()) this.#immediate.unref();
+  }
+
+  #isReferenced(): boolean {
+    for (const link of this.#active) {
+      if (link.isReferenced) return true;
+    }
+    return false;
+  }
+
+  #cancel(): void {
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+  }
+
+  #publishAll(): void {
+    this.#isFlushing = false;
+    const writers = this.#unpublished;
+    for (let i = 0; i < writers.length; i++) (writers[i] as Publishable).publishListed();
+    writers.length = 0;
+  }
+}
+
+/** This environment's domain: module state is per environment, main thread and workers alike. */
+export const domain = new Domain();

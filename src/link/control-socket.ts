@@ -1,0 +1,150 @@
+import { ShmloopError } from '../errors.js';
+import { domain } from '../event/index.js';
+import { type Descriptor, native, type Poll } from '../native.js';
+import { decode, encode, type Kind, MAX_MESSAGE, type Message } from './messages.js';
+
+/** Messages read per event: the rest of the event loop has its turn, too. */
+const BATCH = 64;
+/** A peer that asks and never reads the answers is cut off here. */
+const MAX_QUEUE = 65_536;
+
+export interface ControlHandler {
+  /** Takes the descriptors. */
+  received(message: Message, descriptors: Descriptor[]): void;
+  /** The socket is closed: by the peer (no error), or because something went wrong. */
+  ended(error?: Error): void;
+}
+
+interface Queued {
+  bytes: Buffer;
+  descriptors: readonly Descriptor[];
+  sent?: () => void;
+}
+
+/** The AF_UNIX socket of a link: control messages, descriptors, and the peer's death. */
+export class ControlSocket {
+  readonly #socket: Descriptor;
+  readonly #poll: Poll;
+  readonly #buffer = Buffer.alloc(MAX_MESSAGE);
+  readonly #queue: Queued[] = [];
+  #handler: ControlHandler;
+  #closed = false;
+  #paused = false;
+
+  /** Takes the socket. */
+  constructor(socket: Descriptor, handler: ControlHandler) {
+    this.#socket = socket;
+    this.#handler = handler;
+    this.#poll = domain.inOwnContext(() => new (native().Poll)(socket, () => this.#ready()));
+    this.#poll.start();
+  }
+
+  set handler(handler: ControlHandler) {
+    this.#handler = handler;
+  }
+
+  /** @param sent is called once the kernel has it; descriptors stay the caller's and must be open until then */
+  send(message: Partial<Message> & { kind: Kind }, descriptors: readonly Descriptor[] = [], sent?: () => void): void {
+    if (this.#closed) return;
+    this.#queue.push({ bytes: encode(message), descriptors, sent });
+    if (this.#queue.length > MAX_QUEUE) {
+      this.#fail(new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer does not read its control messages'));
+    } else if (this.#queue.length === 1) {
+      this.#flush();
+    }
+  }
+
+  /** Does what there is to do, without an event. */
+  pump(): void {
+    if (!this.#closed) this.#ready();
+  }
+
+  /** Stops reading, so that the next message waits for the next handler. */
+  pause(): void {
+    this.#paused = true;
+    if (!this.#closed && this.#queue.length === 0) this.#poll.stop();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (!this.#closed) this.#poll.start(this.#queue.length > 0);
+  }
+
+  ref(): void {
+    this.#poll.ref();
+  }
+
+  unref(): void {
+    this.#poll.unref();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#poll.close();
+    this.#socket.close();
+    for (const { sent } of this.#queue.splice(0)) sent?.();
+  }
+
+  #ready(): void {
+    if (this.#queue.length > 0) this.#flush();
+    for (let i = 0; i < BATCH && !this.#closed && !this.#paused; i++) {
+      if (!this.#receive()) return;
+    }
+  }
+
+  #receive(): boolean {
+    let descriptors: Descriptor[] = [];
+    try {
+      const received = native().receiveMessage(this.#socket, this.#buffer);
+      if (received === null) return false;
+      const [length, ...passed] = received;
+      descriptors = passed;
+      if (length === 0) {
+        this.#end();
+        return false;
+      }
+      const message = decode(this.#buffer.subarray(0, length));
+      descriptors = [];
+      this.#handler.received(message, passed);
+      return true;
+    } catch (error) {
+      for (const descriptor of descriptors) descriptor.close();
+      this.#fail(error as Error);
+      return false;
+    }
+  }
+
+  #flush(): void {
+    try {
+      for (;;) {
+        const next = this.#queue[0];
+        if (next === undefined) break;
+        if (!native().sendMessage(this.#socket, next.bytes, next.descriptors)) break;
+        this.#queue.shift();
+        next.sent?.();
+      }
+      if (!this.#closed && !this.#paused) this.#poll.start(this.#queue.length > 0);
+    } catch (error) {
+      // EPIPE, ECONNRESET: the end itself is seen by reading, after what the peer sent before.
+      for (const { sent } of this.#queue.splice(0)) sent?.();
+      if (!isDisconnect(error)) this.#fail(error as Error);
+    }
+  }
+
+  #end(): void {
+    this.close();
+    this.#handler.ended();
+  }
+
+  #fail(error: Error): void {
+    if (this.#closed) return;
+    this.close();
+    this.#handler.ended(isDisconnect(error) ? undefined : error);
+  }
+}
+
+function isDisconnect(error: unknown): boolean {
+  const code = (error as { code?: string }).code;
+  return code === 'EPIPE' || code === 'ECONNRESET' || code === 'ENOTCONN';
+}

@@ -1,0 +1,21 @@
+import { ShmloopError } from '../errors.js';
+import { type Descriptor, native } from '../native.js';
+
+/** Who is at the other end, by the kernel's word. */
+export interface Credentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What the kernel says of a uid that this user namespace does not map: it is nobody in particular. */
+const OVERFLOW_UID = 65_534;
+
+/** @throws ERR_SHMLOOP_PEER_REJECTED when the peer is another user */
+export function acceptedCredentials(socket: Descriptor): Credentials {
+  const [pid, uid, gid] = native().peerCredentials(socket);
+  if (uid === OVERFLOW_UID || uid !== process.geteuid?.()) {
+    throw new ShmloopError('ERR_SHMLOOP_PEER_REJECTED', `the peer (pid ${pid}) has uid ${uid}`);
+  }
+  return { pid, uid, gid };
+}

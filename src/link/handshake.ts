@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
+import { ShmloopError } from '../errors.js';
+import { EVENTS } from '../layout.js';
+import { Region } from '../memory/index.js';
+import { type Descriptor, native } from '../native.js';
+import { type ControlHandler, ControlSocket } from './control-socket.js';
+import { acceptedCredentials, type Credentials } from './credentials.js';
+import type { Bell, LinkParts } from './link.js';
+import { type Kind, type Message, reasonError } from './messages.js';
+
+/** This environment, told apart from all others by its peers. */
+export const domainId = randomBytes(16).toString('hex');
+
+/** How long a peer may take over its part, in milliseconds. */
+const DEADLINE = 5000;
+
+export type Handshaken = Omit<LinkParts, 'onGone'>;
+
+/**
+ * The dialing side:
+ * ```
+ *  dialer                                acceptor
+ *    hello {domain}                  ->    (credentials were checked on accept)
+ *                                    <-  welcome {domain} + event region, doorbell
+ *    ready + event region, doorbell  ->
+ * ```
+ * Descriptors are allowed only once the credentials of the other end passed.
+ *
+ * @param knows says whether there is a link to that domain already: then this socket is not needed
+ * @returns nothing in that case
+ * @throws ERR_SHMLOOP_PEER_REJECTED, ERR_SHMLOOP_VERSION, ERR_SHMLOOP_HANDSHAKE, ERR_SHMLOOP_TIMEOUT
+ */
+export async function dialHandshake(
+  socket: Descriptor,
+  knows: (domainId: string) => boolean,
+): Promise<Handshaken | string> {
+  const peer = admit(socket);
+  const exchange = new Exchange(socket);
+  try {
+    exchange.control.send({ kind: 'hello', text: domainId });
+    const [welcome, descriptors] = await exchange.expect('welcome');
+    if (knows(welcome.text)) {
+      for (const descriptor of descriptors) descriptor.close();
+      exchange.control.close();
+      return welcome.text;
+    }
+    const theirs = adoptBell(descriptors);
+    const own = await offerBell(exchange.control, { kind: 'ready' });
+    return { control: exchange.control, peer, domainId: welcome.text, own, theirs, isDialer: true };
+  } catch (error) {
+    exchange.control.close();
+    throw error;
+  }
+}
+
+/** The accepting side of {@link dialHandshake}. @throws as it does */
+export async function acceptHandshake(socket: Descriptor): Promise<Handshaken> {
+  const peer = admit(socket);
+  const exchange = new Exchange(socket);
+  try {
+    const [hello, none] = await exchange.expect('hello');
+    for (const descriptor of none) descriptor.close();
+    const own = await offerBell(exchange.control, { kind: 'welcome', text: domainId });
+    const [, descriptors] = await exchange.expect('ready');
+    const theirs = adoptBell(descriptors);
+    return { control: exchange.control, peer, domainId: hello.text, own, theirs, isDialer: false };
+  } catch (error) {
+    if ((error as ShmloopError).code === 'ERR_SHMLOOP_VERSION') {
+      exchange.control.send({ kind: 'rejected', reason: 'version' });
+    }
+    exchange.control.close();
+    throw error;
+  }
+}
+
+function admit(socket: Descriptor): Credentials {
+  try {
+    const peer = acceptedCredentials(socket);
+    native().allowDescriptors(socket);
+    return peer;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+/** Makes this side's event region and doorbell, and passes both. */
+function offerBell(control: ControlSocket, message: { kind: Kind; text?: string }): Promise<Bell> {
+  const { region, descriptor } = Region.create(EVENTS.regionLength, 'plain');
+  const doorbell = native().createDoorbell();
+  return new Promise((resolve) => {
+    control.send(message, [descriptor, doorbell], () => {
+      descriptor.close();
+      resolve({ region, doorbell });
+    });
+  });
+}
+
+function adoptBell(descriptors: Descriptor[]): Bell {
+  const [memory, doorbell, ...rest] = descriptors;
+  try {
+    if (memory === undefined || doorbell === undefined || rest.length > 0 || !isEventfd(doorbell)) {
+      throw new ShmloopError('ERR_SHMLOOP_HANDSHAKE', 'the peer passed other descriptors than the protocol has');
+    }
+    return { region: Region.adopt(memory, EVENTS.regionLength, 'plain'), doorbell };
+  } catch (error) {
+    for (const descriptor of descriptors) descriptor.close();
+    throw error;
+  }
+}
+
+/** Writing to anything else might block, or do what the peer wants. */
+function isEventfd(descriptor: Descriptor): boolean {
+  return readlinkSync(`/proc/self/fd/${descriptor.number}`) === 'anon_inode:[eventfd]';
+}
+
+/** Waits for one message after the other, each in time. */
+class Exchange implements ControlHandler {
+  readonly control: ControlSocket;
+  #arrived: [Message, Descriptor[]] | undefined;
+  #error: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(socket: Descriptor) {
+    this.control = new ControlSocket(socket, this);
+  }
+
+  async expect(kind: Kind): Promise<[Message, Descriptor[]]> {
+    this.control.resume();
+    if (this.#arrived === undefined && this.#error === undefined) await this.#wait();
+    if (this.#arrived === undefined) {
+      throw this.#error ?? new ShmloopError('ERR_SHMLOOP_TIMEOUT', 'the peer took too long over the handshake');
+    }
+    const [message, descriptors] = this.#arrived;
+    this.#arrived = undefined;
+    if (message.kind === kind) return [message, descriptors];
+    for (const descriptor of descriptors) descriptor.close();
+    if (message.kind === 'rejected') throw reasonError(message.reason, 'handshake');
+    throw new ShmloopError('ERR_SHMLOOP_HANDSHAKE', `the peer sent ${message.kind} in place of ${kind}`);
+  }
+
+  received(message: Message, descriptors: Descriptor[]): void {
+    this.#arrived = [message, descriptors];
+    // What comes next may be for the link already.
+    this.control.pause();
+    this.#wake?.();
+  }
+
+  ended(error?: Error): void {
+    this.#error = error ?? new ShmloopError('ERR_SHMLOOP_HANDSHAKE', 'the peer hung up during the handshake');
+    this.#wake?.();
+  }
+
+  #wait(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, DEADLINE);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

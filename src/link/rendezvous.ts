@@ -1,0 +1,241 @@
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { codeOf, systemError } from '../errors.js';
+import { domain } from '../event/index.js';
+import { type Descriptor, native, type Poll } from '../native.js';
+import { acceptHandshake, dialHandshake, type Handshaken } from './handshake.js';
+import { Link } from './link.js';
+
+/** Connections that wait in the kernel to be accepted. */
+const KERNEL_BACKLOG = 511;
+/** Connections accepted per event. */
+const BATCH = 16;
+/** Unfinished handshakes of one listener. */
+const MAX_HANDSHAKES = 256;
+/** A pause when this process has no descriptor left, or the listener's backlog is full, in milliseconds. */
+const RETRY = 10;
+/** How long to wait for the lock on a directory, or for a full backlog, in milliseconds. */
+const PATIENCE = 5000;
+
+/** Live links by the peer's domain. */
+const links = new Map<string, Link>();
+/** The latest dial of each path. */
+const dials = new Map<string, Dial>();
+const listeners = new Set<Listener>();
+
+process.on('exit', () => {
+  for (const listener of listeners) listener.close();
+});
+
+/** A bound path: whoever dials it gets a link to this domain. */
+export class Listener {
+  readonly #poll: Poll;
+  readonly #socket: Descriptor;
+  #handshakes = 0;
+  #isClosed = false;
+
+  private constructor(
+    readonly path: string,
+    socket: Descriptor,
+  ) {
+    this.#socket = socket;
+    this.#poll = domain.inOwnContext(() => new (native().Poll)(socket, () => this.#acceptAll()));
+    this.#poll.start();
+    listeners.add(this);
+  }
+
+  /**
+   * Binds a path, in place of the file that a dead process left there.
+   * @throws EADDRINUSE when a live one has it; EBUSY when others hold the directory's lock
+   */
+  static async bind(path: string): Promise<Listener> {
+    const lock = await lockDirectory(dirname(path));
+    try {
+      if (!removeStale(path)) throw systemError('EADDRINUSE', 'bind', path);
+      const socket = native().listenUnix(path, KERNEL_BACKLOG);
+      // Who watches the directory sees the file before it listens, and this change after.
+      chmodSync(path, 0o600);
+      return new Listener(path, socket);
+    } finally {
+      lock.close();
+    }
+  }
+
+  ref(): void {
+    this.#poll.ref();
+  }
+
+  unref(): void {
+    this.#poll.unref();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    listeners.delete(this);
+    // First the name, then the socket: between the two it is nobody's to find stale.
+    unlinkIfThere(this.path);
+    this.#poll.close();
+    this.#socket.close();
+  }
+
+  #acceptAll(): void {
+    for (let i = 0; i < BATCH && !this.#isClosed; i++) {
+      if (this.#handshakes >= MAX_HANDSHAKES) return this.#rest();
+      try {
+        const socket = native().acceptUnix(this.#socket);
+        if (socket === null) return;
+        this.#handshakes++;
+        void this.#greet(socket);
+      } catch {
+        // EMFILE, ENFILE, ENOMEM: the connection stays in the backlog until there is room.
+        return this.#rest();
+      }
+    }
+  }
+
+  /** A peer that fails the handshake is its own affair: it was told, or is gone. */
+  async #greet(socket: Descriptor): Promise<void> {
+    try {
+      makeLink(await acceptHandshake(socket));
+    } catch {
+      socket.close();
+    } finally {
+      this.#handshakes--;
+    }
+  }
+
+  #rest(): void {
+    this.#poll.stop();
+    setTimeout(() => {
+      if (!this.#isClosed) this.#poll.start();
+    }, RETRY).unref();
+  }
+}
+
+interface Dial {
+  /** Tells the file from a successor of the same name. */
+  readonly file: string;
+  readonly link: Promise<Link>;
+}
+
+/**
+ * The link to the domain behind a path: the one there is, or a new one.
+ * @throws ECONNREFUSED when nobody listens; what the handshake throws
+ */
+export async function dial(path: string): Promise<Link> {
+  const file = identify(path);
+  for (;;) {
+    const known = dials.get(path);
+    if (known === undefined || known.file !== file) break;
+    const link = await known.link;
+    if (link.isUsable) return link;
+    if (dials.get(path) === known) break;
+  }
+  const link = dialAfresh(path);
+  const entry = { file, link };
+  dials.set(path, entry);
+  link.catch(() => forget(path, entry));
+  return link;
+}
+
+function forget(path: string, entry: Dial): void {
+  if (dials.get(path) === entry) dials.delete(path);
+}
+
+async function dialAfresh(path: string): Promise<Link> {
+  const socket = await connect(path);
+  const result = await dialHandshake(socket, (id) => links.get(id)?.isUsable === true);
+  if (typeof result !== 'string') return makeLink(result);
+  const link = links.get(result);
+  if (link === undefined) throw systemError('ECONNRESET', 'connect', path);
+  return link;
+}
+
+function makeLink(parts: Handshaken): Link {
+  const link: Link = new Link({ ...parts, onGone: () => void forgetLink(link) });
+  if (links.get(link.domainId)?.isUsable !== true) links.set(link.domainId, link);
+  return link;
+}
+
+/** The peer may have died, and left the files that it was bound to. */
+async function forgetLink(link: Link): Promise<void> {
+  if (links.get(link.domainId) === link) links.delete(link.domainId);
+  for (const [path, entry] of [...dials]) {
+    if ((await entry.link.catch(() => undefined)) !== link) continue;
+    forget(path, entry);
+    removeStaleLater(path);
+  }
+}
+
+async function connect(path: string): Promise<Descriptor> {
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    try {
+      return native().connectUnix(path);
+    } catch (error) {
+      if (codeOf(error) === 'ECONNREFUSED') removeStaleLater(path);
+      if (codeOf(error) !== 'EAGAIN' || performance.now() > deadline) throw refused(error, path);
+      await delay(RETRY);
+    }
+  }
+}
+
+function refused(error: unknown, path: string): unknown {
+  return codeOf(error) === 'ENOENT' || codeOf(error) === 'ECONNREFUSED'
+    ? systemError('ECONNREFUSED', 'connect', path)
+    : error;
+}
+
+function identify(path: string): string {
+  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) throw systemError('ECONNREFUSED', 'connect', path);
+  return `${stat.dev}:${stat.ino}:${stat.ctimeNs}`;
+}
+
+/** Removes the file of a dead listener, unless someone else is about to: then it is theirs to do. */
+function removeStaleLater(path: string): void {
+  setImmediate(() => {
+    try {
+      const lock = native().lockDirectory(dirname(path));
+      if (lock === null) return;
+      removeStale(path);
+      lock.close();
+    } catch {
+      // The directory is gone, and the file with it.
+    }
+  });
+}
+
+/** Under the directory's lock. @returns whether the path is free now */
+function removeStale(path: string): boolean {
+  try {
+    native().connectUnix(path).close();
+    return false;
+  } catch (error) {
+    if (codeOf(error) === 'EAGAIN') return false;
+    if (codeOf(error) === 'ENOENT') return true;
+    if (codeOf(error) !== 'ECONNREFUSED') throw error;
+    unlinkIfThere(path);
+    return true;
+  }
+}
+
+async function lockDirectory(directory: string): Promise<Descriptor> {
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    const lock = native().lockDirectory(directory);
+    if (lock !== null) return lock;
+    if (performance.now() > deadline) throw systemError('EBUSY', 'flock', directory);
+    await delay(1);
+  }
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}

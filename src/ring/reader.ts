@@ -1,0 +1,158 @@
+import { CONTROL, FRAME, RING } from '../layout.js';
+import { native } from '../native.js';
+import { add, load, store } from '../words.js';
+import { available, parkReader, type Sleep, unparkReader, waitReader, wakeWriter } from './control-word.js';
+import type { RingMemory } from './ring-memory.js';
+
+const WORD = RING.controlWord;
+const NATIVE_COPY = 4096;
+/** Up to here a loop over words beats a call. */
+const WORD_COPY = 256;
+/** Pages are taken from the kernel in such steps, ahead of the reader. */
+const POPULATE_STEP = 64 * 1024;
+
+/**
+ * The reading end of a ring, and the owner of its memory: observe, take, release.
+ *
+ * What is taken stays untouched by an honest writer until it is released, in one
+ * atomic step for as much as was taken (*release*, pairs with *look* in the writer).
+ */
+export class RingReader {
+  readonly #memory: RingMemory;
+  readonly #bytes: Buffer;
+  readonly #words: Int32Array;
+  readonly #control: Int32Array;
+  readonly #capacity: number;
+  readonly #mask: number;
+  readonly #notify: () => void;
+  readonly maxFrame: number;
+  #offset = 0;
+  /** Published and not yet taken, as of the last look. */
+  #unread = 0;
+  #taken = 0;
+  #populated = 0;
+
+  /** @param notify tells the writer's domain that its event is pending */
+  constructor(memory: RingMemory, notify: () => void) {
+    this.#memory = memory;
+    this.#bytes = memory.bytes;
+    this.#words = memory.words;
+    this.#control = memory.control;
+    this.#capacity = memory.capacity;
+    this.#mask = memory.capacity - 1;
+    this.#notify = notify;
+    this.maxFrame = memory.capacity / FRAME.maxPartOfRing;
+  }
+
+  /** Makes a ring empty: before its writer gets to know it, or when the last one let go of it. */
+  static format(memory: RingMemory): void {
+    store(memory.control, WORD, memory.capacity);
+  }
+
+  /** Bytes known to be there to be taken, without a look. */
+  get unread(): number {
+    return this.#unread;
+  }
+
+  /** Position in {@link bytes} of the next frame. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** The ring's data: the peer can change it at any time. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  /** A word of the next frame's header, read once. */
+  headerWord(index: number): number {
+    return this.#words[(this.#offset >> 2) + index] as number;
+  }
+
+  /**
+   * Looks how many bytes are there to be taken.
+   * @throws ERR_SHMLOOP_PROTOCOL when the word is out of range
+   */
+  observe(): number {
+    this.#note(load(this.#control, WORD));
+    return this.#unread;
+  }
+
+  /** Copies bytes out, from `at` bytes after the offset; `words` is the target as 32-bit words. */
+  copyOut(at: number, length: number, target: Uint8Array, targetOffset: number, words?: Int32Array): void {
+    const from = this.#offset + at;
+    if (words !== undefined && length <= WORD_COPY) {
+      const source = this.#words;
+      const end = (from + length + 3) >> 2;
+      for (let i = from >> 2, j = targetOffset >> 2; i < end; i++, j++) words[j] = source[i] as number;
+    } else if (length >= NATIVE_COPY) {
+      native().copy(target, targetOffset, this.#bytes, from, length);
+    } else {
+      target.set(this.#bytes.subarray(from, from + length), targetOffset);
+    }
+  }
+
+  /** Goes past bytes, which stay the reader's until released. */
+  take(length: number): void {
+    if (this.#populated < this.#capacity) this.#populateAhead();
+    this.#offset = (this.#offset + length) & this.#mask;
+    this.#unread -= length;
+    this.#taken += length;
+  }
+
+  /** Bytes taken and not yet released. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /**
+   * Gives all that was taken back, and wakes the writer if it sleeps and has a
+   * quarter of the ring to go on with: never one wake-up a message.
+   * @throws ERR_SHMLOOP_PROTOCOL when the word is out of range
+   */
+  release(): void {
+    const length = this.#taken;
+    if (length === 0) return;
+    this.#taken = 0;
+    const before = add(this.#control, WORD, length);
+    const free = length + available(before, this.#capacity, 0, this.#capacity - length - this.#unread);
+    if (before & CONTROL.writerParked && free >= this.maxFrame) wakeWriter(this.#control, this.#notify);
+  }
+
+  /** Parks until more is published. @returns false when there is something already */
+  park(sleep: Sleep): boolean {
+    this.release();
+    for (;;) {
+      const seen = load(this.#control, WORD);
+      this.#note(seen);
+      if (this.#unread > 0) return false;
+      if (parkReader(this.#control, seen, sleep)) return true;
+    }
+  }
+
+  unpark(): void {
+    unparkReader(this.#control);
+  }
+
+  /** Blocks this thread after a {@link park} on the futex. @returns false when the time was up */
+  wait(milliseconds: number): boolean {
+    return waitReader(this.#control, milliseconds);
+  }
+
+  #note(seen: number): void {
+    const taken = this.#taken;
+    const atMost = this.#capacity - taken - this.#unread;
+    this.#unread = this.#capacity - taken - available(seen, this.#capacity, 0, atMost);
+  }
+
+  /**
+   * A memfd's page is charged to whoever touches it first. The reader allocates
+   * the ring, so it pays: a step ahead, since an idle ring shall cost nothing.
+   */
+  #populateAhead(): void {
+    if (this.#offset + POPULATE_STEP < this.#populated) return;
+    const length = Math.min(POPULATE_STEP * 2, this.#capacity - this.#populated);
+    this.#memory.region.populate(RING.controlLength + this.#populated, length);
+    this.#populated += length;
+  }
+}

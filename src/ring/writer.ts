@@ -1,0 +1,140 @@
+import { CONTROL, FRAME, RING } from '../layout.js';
+import { native } from '../native.js';
+import { load, subtract } from '../words.js';
+import { available, parkWriter, type Sleep, unparkWriter, waitWriter, wakeReader } from './control-word.js';
+import type { RingMemory } from './ring-memory.js';
+
+const WORD = RING.controlWord;
+/** From here on the native copy wins over `TypedArray.set`. */
+const NATIVE_COPY = 4096;
+
+/**
+ * The writing end of a ring: fill, then publish.
+ *
+ * What is filled is seen by the reader only when published, in one atomic step
+ * for as much as was filled (*publish*, pairs with *observe* in the reader).
+ */
+export class RingWriter {
+  readonly #memory: RingMemory;
+  readonly #bytes: Buffer;
+  readonly #words: Int32Array;
+  readonly #control: Int32Array;
+  readonly #capacity: number;
+  readonly #mask: number;
+  readonly #notify: () => void;
+  /** The most that one frame may take. */
+  readonly maxFrame: number;
+  #offset = 0;
+  /** Bytes that may be filled, as of the last look. */
+  #free: number;
+  #unpublished = 0;
+
+  /** @param notify tells the reader's domain that its event is pending */
+  constructor(memory: RingMemory, notify: () => void) {
+    this.#memory = memory;
+    this.#bytes = memory.bytes;
+    this.#words = memory.words;
+    this.#control = memory.control;
+    this.#capacity = memory.capacity;
+    this.#mask = memory.capacity - 1;
+    this.#free = memory.capacity;
+    this.#notify = notify;
+    this.maxFrame = memory.capacity / FRAME.maxPartOfRing;
+  }
+
+  /** Bytes filled and not yet published. */
+  get unpublished(): number {
+    return this.#unpublished;
+  }
+
+  /**
+   * Whether `length` more bytes may be filled, looking at the shared word only if need be.
+   * @throws ERR_SHMLOOP_PROTOCOL when the word is out of range
+   */
+  hasRoom(length: number): boolean {
+    return length <= this.#free || length <= this.#look();
+  }
+
+  /** Position in {@link bytes} where the next frame starts: any span up to the capacity is contiguous there. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** The ring's data; only what {@link hasRoom} granted may be written, and it is the peer's to read. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  /** Sets the two header words of the frame at the offset. Plain stores: published later, atomically. */
+  fillHeader(first: number, second: number): void {
+    const at = this.#offset >> 2;
+    this.#words[at] = first;
+    this.#words[at + 1] = second;
+  }
+
+  /** Copies bytes in, `at` bytes after the offset. */
+  fill(at: number, source: Uint8Array, start: number, end: number): void {
+    const target = this.#offset + at;
+    const length = end - start;
+    if (length >= NATIVE_COPY) native().copy(this.#bytes, target, source, start, length);
+    else if (start === 0 && end === source.length) this.#bytes.set(source, target);
+    else this.#bytes.set(source.subarray(start, end), target);
+  }
+
+  /** Goes past a filled frame, which waits to be published. */
+  advance(length: number): void {
+    this.#offset = (this.#offset + length) & this.#mask;
+    this.#free -= length;
+    this.#unpublished += length;
+  }
+
+  /**
+   * Makes all that was filled visible, and wakes the reader if it sleeps.
+   * @throws ERR_SHMLOOP_PROTOCOL when the word is out of range
+   */
+  publish(): void {
+    const length = this.#unpublished;
+    if (length === 0) return;
+    this.#unpublished = 0;
+    const before = subtract(this.#control, WORD, length);
+    available(before, this.#capacity, this.#free + length, this.#capacity);
+    if (before & CONTROL.readerParked) wakeReader(this.#control, this.#notify);
+  }
+
+  /**
+   * Parks until `length` bytes are free (at most {@link maxFrame}).
+   * @returns false when they are free already
+   */
+  park(length: number, sleep: Sleep): boolean {
+    this.publish();
+    for (;;) {
+      const seen = load(this.#control, WORD);
+      if (length <= this.#note(seen)) return false;
+      if (parkWriter(this.#control, seen, sleep)) return true;
+    }
+  }
+
+  unpark(): void {
+    unparkWriter(this.#control);
+  }
+
+  /** Blocks this thread after a {@link park} on the futex. @returns false when the time was up */
+  wait(milliseconds: number): boolean {
+    return waitWriter(this.#control, milliseconds);
+  }
+
+  /** Lets go of the shared pages. */
+  retire(): void {
+    this.#memory.region.retire();
+  }
+
+  #look(): number {
+    return this.#note(load(this.#control, WORD));
+  }
+
+  #note(seen: number): number {
+    const unpublished = this.#unpublished;
+    this.#free = available(seen, this.#capacity, this.#free + unpublished, this.#capacity) - unpublished;
+    return this.#free;
+  }
+}

@@ -1,0 +1,115 @@
+import { watch } from 'node:fs';
+import { Channel, type ChannelOptions, invalid, limitsOf } from '../channel/index.js';
+import { codeOf } from '../errors.js';
+import { type Direction, dial, type OpenOptions, type Port } from '../link/index.js';
+import { pathOfName, runtimeDirectory } from './names.js';
+
+export interface ConnectOptions extends ChannelOptions {
+  /** Which way the channel goes, as this end sees it. Default: as the server has it. */
+  direction?: 'both' | 'send' | 'receive';
+  /** Whether to wait for the name to be bound. Default false. */
+  wait?: boolean;
+  /** Gives up. */
+  signal?: AbortSignal;
+}
+
+const DIRECTIONS: readonly Direction[] = ['any', 'both', 'send', 'receive'];
+/** A link that was idle may close just as it is used again; the next dial makes a new one. */
+const TRIES = 3;
+
+/**
+ * Connects to a bound name. Channels between the same two domains share one link.
+ *
+ * @throws ECONNREFUSED when nobody has bound the name, or its backlog is full; ERR_SHMLOOP_PEER_REJECTED
+ *   when another user has; ERR_SHMLOOP_DIRECTION; ERR_SHMLOOP_VERSION; ERR_SHMLOOP_HANDSHAKE;
+ *   ERR_SHMLOOP_TIMEOUT when the peer does not answer within 5 s; the signal's reason;
+ *   ERR_SHMLOOP_INVALID_NAME; ERR_SHMLOOP_INVALID_ARGUMENT; ERR_SHMLOOP_RUNTIME_DIRECTORY;
+ *   ERR_SHMLOOP_UNSUPPORTED; EMFILE, ENOMEM and the like as the kernel does
+ */
+export async function connect(name: string, options: ConnectOptions = {}): Promise<Channel> {
+  const path = pathOfName(name);
+  const limits = limitsOf(options);
+  const { direction = 'any', wait = false, signal } = options;
+  if (!DIRECTIONS.includes(direction)) throw invalid('direction is one of both, send, receive');
+  signal?.throwIfAborted();
+  const open = () => openPort(path, name, { ...limits, direction });
+  const port = await abortable(wait ? openWhenBound(open, signal) : open(), signal);
+  return new Channel(port, limits);
+}
+
+async function openPort(path: string, name: string, options: OpenOptions): Promise<Port> {
+  for (let tries = 1; ; tries++) {
+    const link = await dial(path);
+    try {
+      return await link.open(name, options);
+    } catch (error) {
+      if (link.isUsable || tries === TRIES || codeOf(error) !== 'ECONNRESET') throw error;
+    }
+  }
+}
+
+/** Tries, and tries again whenever the runtime directory changes. */
+async function openWhenBound(open: () => Promise<Port>, signal: AbortSignal | undefined): Promise<Port> {
+  const changes = new Changes(runtimeDirectory());
+  const stop = () => changes.close();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    for (;;) {
+      try {
+        return await open();
+      } catch (error) {
+        if (codeOf(error) !== 'ECONNREFUSED') throw error;
+      }
+      await changes.next();
+      signal?.throwIfAborted();
+    }
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    changes.close();
+  }
+}
+
+/** Changes of a directory; one that comes before it is waited for is not missed. */
+class Changes {
+  readonly #watcher;
+  #hasChanged = false;
+  #wake: (() => void) | undefined;
+
+  constructor(directory: string) {
+    this.#watcher = watch(directory, () => this.#changed());
+  }
+
+  async next(): Promise<void> {
+    if (!this.#hasChanged) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.#hasChanged = false;
+  }
+
+  close(): void {
+    this.#watcher.close();
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#hasChanged = true;
+    this.#wake?.();
+  }
+}
+
+/** The promise, or the signal's reason; a port that comes too late is let go. */
+function abortable(opening: Promise<Port>, signal: AbortSignal | undefined): Promise<Port> {
+  if (signal === undefined) return opening;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      reject(signal.reason);
+      opening.then((port) => port.release(), ignore);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    opening.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+function ignore(): void {}

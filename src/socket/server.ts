@@ -1,0 +1,119 @@
+import { EventEmitter } from 'node:events';
+import { Channel, type Limits, Queue } from '../channel/index.js';
+import type { Direction, Listener, Port, Service } from '../link/index.js';
+import { services } from '../link/index.js';
+
+/** Events of a {@link Server} and their arguments. */
+export interface ServerEventMap {
+  /** Somebody connected. */
+  channel: [channel: Channel];
+  /** The name is free again. */
+  close: [];
+}
+
+/**
+ * A bound name. Channels that connect to it are taken by `'channel'` listeners or by iteration; up to the
+ * backlog they wait for that, and then further ones are refused. It keeps the process alive until it is
+ * closed, or `unref()`ed.
+ */
+export class Server extends EventEmitter<ServerEventMap> implements AsyncDisposable, AsyncIterable<Channel>, Service {
+  readonly #listener: Listener;
+  readonly #limits: Limits;
+  readonly #backlog: number;
+  readonly #waiting = new Queue<Channel>();
+  readonly #takers = new Queue<(channel: Channel | undefined) => void>();
+  #isClosed = false;
+
+  /** Made by `bind`. */
+  constructor(
+    readonly name: string,
+    readonly direction: Direction,
+    listener: Listener,
+    limits: Limits,
+    backlog: number,
+  ) {
+    super();
+    this.#listener = listener;
+    this.#limits = limits;
+    this.#backlog = backlog;
+    services.set(name, this);
+    (this as EventEmitter).on('newListener', (event) => {
+      if (event === 'channel') process.nextTick(() => this.#emitWaiting());
+    });
+  }
+
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  get ringSize(): number {
+    return this.#limits.ringSize;
+  }
+
+  get maxMessageSize(): number {
+    return this.#limits.maxMessageSize;
+  }
+
+  /** @internal */
+  hasRoom(): boolean {
+    return this.#waiting.length < this.#backlog;
+  }
+
+  /** @internal */
+  accepted(port: Port): void {
+    this.#waiting.push(new Channel(port, this.#limits));
+    const taker = this.#takers.shift();
+    if (taker !== undefined) taker(this.#waiting.shift());
+    // Never within the handling of a control message.
+    else if (this.listenerCount('channel') > 0) process.nextTick(() => this.#emitWaiting());
+  }
+
+  /** Iterates over the channels that connect; done when the server is closed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Channel, void, undefined> {
+    for (;;) {
+      const channel = this.#waiting.shift() ?? (await this.#take());
+      if (channel === undefined) return;
+      yield channel;
+    }
+  }
+
+  /** Frees the name. Channels that were taken live on; those that still wait are closed. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    services.delete(this.name);
+    this.#listener.close();
+    for (const channel of this.#waiting.clear()) void channel.close();
+    for (const taker of this.#takers.clear()) taker(undefined);
+    this.emit('close');
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Keeps the process alive, as it does from the start. */
+  ref(): this {
+    this.#listener.ref();
+    return this;
+  }
+
+  /** Lets the process exit while the name is bound. */
+  unref(): this {
+    this.#listener.unref();
+    return this;
+  }
+
+  #take(): Promise<Channel | undefined> {
+    if (this.#isClosed) return Promise.resolve(undefined);
+    return new Promise((resolve) => this.#takers.push(resolve));
+  }
+
+  #emitWaiting(): void {
+    while (this.listenerCount('channel') > 0) {
+      const channel = this.#waiting.shift();
+      if (channel === undefined) return;
+      this.emit('channel', channel);
+    }
+  }
+}

@@ -1,0 +1,342 @@
+// Drives every export of the addon from the main thread and workers at once: the program that
+// scripts/sanitize.mjs runs with an instrumented addon. `node stress.mjs <addon> <seconds>`
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { isMainThread, parentPort, threadId, Worker, workerData } from 'node:worker_threads';
+
+const PAGE = 4096;
+const CAPACITY = 4 * PAGE;
+const REGION = PAGE + CAPACITY;
+const STREAM_BYTES = 64 * CAPACITY;
+const SEALS = { seal: 1, shrink: 2, grow: 4 };
+const WRITERS = 3;
+const PERIOD = 251;
+const pattern = Buffer.alloc(2 * CAPACITY + PERIOD);
+for (let i = 0; i < pattern.length; i++) pattern[i] = i % PERIOD;
+
+setFlagsFromString('--expose-gc');
+const gc = runInNewContext('gc');
+
+const called = new Set();
+
+/** The addon, noting which of its exports were called. */
+function loadAddon(path) {
+  const addon = createRequire(import.meta.url)(path);
+  const noted = {};
+  for (const [name, value] of Object.entries(addon)) {
+    const note =
+      (action) =>
+      (target, ...rest) => {
+        called.add(name);
+        return action(target, ...rest);
+      };
+    noted[name] = new Proxy(value, { apply: note(Reflect.apply), construct: note(Reflect.construct) });
+  }
+  return noted;
+}
+
+function memoryAndErrors(addon) {
+  const descriptor = addon.createMemory('stress', REGION);
+  assert.equal(addon.inspectMemory(descriptor)[0], REGION);
+  const ring = addon.mapRing(descriptor, PAGE, CAPACITY);
+  const plain = addon.mapMemory(descriptor, REGION);
+  addon.sealMemory(descriptor, SEALS.seal | SEALS.shrink | SEALS.grow);
+  addon.populateMapping(ring, PAGE, CAPACITY);
+  const mirrored = new Uint8Array(ring);
+  mirrored[PAGE + CAPACITY + 7] = 42;
+  assert.equal(new Uint8Array(plain)[PAGE + 7], 42);
+
+  for (let length = 0; length < 600; length += 37) {
+    const offset = length % 65;
+    addon.copy(mirrored, PAGE + offset, pattern, offset, length);
+    assert.equal(
+      Buffer.compare(
+        mirrored.subarray(PAGE + offset, PAGE + offset + length),
+        pattern.subarray(offset, offset + length),
+      ),
+      0,
+    );
+  }
+  const small = new Uint8Array(8);
+  addon.copy(small, 8, small, 8, 0);
+  assert.throws(() => addon.copy(small, 1, small, 0, 8));
+  assert.throws(() => addon.copy(small, 0, small, 9, 0));
+  assert.throws(() => addon.copy(small, -1, small, 0, 1));
+
+  assert.equal(addon.futexWait(ring, 0, 1, 1000), true);
+  assert.equal(addon.futexWait(ring, 0, 0, 1), false);
+  assert.throws(() => addon.futexWait(ring, 2, 0, 1));
+  assert.throws(() => addon.futexWake(ring, PAGE + 2 * CAPACITY));
+  assert.throws(() => addon.futexWake(new ArrayBuffer(0), 0));
+  assert.throws(() => addon.sealMemory(descriptor, SEALS.grow), { code: 'EPERM' });
+  assert.throws(() => addon.populateMapping(ring, PAGE, 2 * CAPACITY + 1));
+  assert.throws(() => addon.populateMapping(new ArrayBuffer(PAGE), 0, PAGE));
+  assert.throws(() => addon.retireMapping(new ArrayBuffer(PAGE)));
+  assert.throws(() => addon.mapMemory({}, PAGE));
+  assert.throws(() => addon.mapMemory(Object.create(Object.getPrototypeOf(descriptor)), PAGE));
+  assert.throws(() => new addon.Descriptor(1));
+  assert.throws(() => new addon.Poll({}, () => {}));
+
+  addon.retireMapping(ring);
+  assert.equal(mirrored[PAGE + CAPACITY + 7], 0);
+  mirrored.fill(1);
+  addon.retireMapping(ring);
+  if (Math.random() < 0.5) addon.retireMapping(plain);
+  if (Math.random() < 0.5) return; // Left to the collector.
+  descriptor.close();
+  descriptor.close();
+  assert.equal(descriptor.number, -1);
+  assert.throws(() => addon.inspectMemory(descriptor), { code: 'EBADF' });
+}
+
+function namesAndLocks(addon, directory) {
+  const name = `/shmloop-stress-${process.pid}-${threadId}`;
+  const made = addon.createNamedMemory(name, PAGE);
+  assert.throws(() => addon.createNamedMemory(name, PAGE), { code: 'EEXIST' });
+  const opened = addon.openNamedMemory(name);
+  assert.equal(addon.inspectMemory(opened)[3], process.geteuid());
+  addon.unlinkNamedMemory(name);
+  assert.throws(() => addon.openNamedMemory(name), { code: 'ENOENT' });
+  assert.throws(() => addon.unlinkNamedMemory(name), { code: 'ENOENT' });
+  made.close();
+  opened.close();
+
+  const lock = addon.lockDirectory(directory);
+  if (lock !== null) {
+    assert.equal(addon.lockDirectory(directory), null);
+    lock.close();
+  }
+  assert.throws(() => addon.lockDirectory(`${directory}/none`), { code: 'ENOENT' });
+}
+
+async function doorbells(addon) {
+  const doorbell = addon.createDoorbell();
+  assert.equal(addon.clearDoorbell(doorbell), false);
+  const rung = await new Promise((resolve) => {
+    const poll = new addon.Poll(doorbell, () => {
+      poll.stop();
+      const ringing = addon.clearDoorbell(doorbell);
+      poll.close();
+      poll.close();
+      poll.start();
+      resolve(ringing);
+    });
+    poll.unref();
+    poll.ref();
+    poll.start(true);
+    poll.start();
+    assert.equal(addon.ringDoorbell(doorbell), true);
+    // The poll holds the descriptor open for itself: the loop must never watch a number that is reused.
+    if (Math.random() < 0.3) new addon.Poll(addon.createDoorbell(), () => {}).close();
+  });
+  assert.equal(rung, true);
+  doorbell.close();
+}
+
+/** Makes a ring, passes it over a connection, and streams through it; blocks on the futex when it is full. */
+async function writer(addon, path) {
+  const socket = await connect(addon, path);
+  const region = addon.createMemory('stress', REGION);
+  const doorbell = addon.createDoorbell();
+  const ring = addon.mapRing(region, PAGE, CAPACITY);
+  const word = new Int32Array(ring, 0, 1);
+  const bytes = new Uint8Array(ring);
+  Atomics.store(word, 0, CAPACITY);
+  while (!isGreeted(addon, socket)) await sleep(1);
+  assert.throws(() => addon.sendMessage(socket, pattern, Array(5).fill(region)));
+  assert.equal(addon.sendMessage(socket, Buffer.from('ring'), [region, doorbell]), true);
+  region.close();
+
+  for (let position = 0; position < STREAM_BYTES; ) {
+    const length = Math.min(1 + Math.floor(Math.random() ** 4 * CAPACITY), STREAM_BYTES - position);
+    for (let seen = Atomics.load(word, 0); seen < length; seen = Atomics.load(word, 0)) {
+      addon.futexWait(ring, 0, seen, 5);
+      if (receive(addon, socket)?.[0] === 0) throw new Error('the reader is gone');
+    }
+    addon.copy(bytes, PAGE + (position % CAPACITY), pattern, position % PERIOD, length);
+    Atomics.sub(word, 0, length);
+    addon.ringDoorbell(doorbell);
+    position += length;
+  }
+  while (Atomics.load(word, 0) < CAPACITY) addon.futexWait(ring, 0, Atomics.load(word, 0), 5);
+  addon.retireMapping(ring);
+  doorbell.close();
+  socket.close();
+}
+
+async function connect(addon, path) {
+  for (;;) {
+    try {
+      return addon.connectUnix(path);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+      await sleep(1);
+    }
+  }
+}
+
+function isGreeted(addon, socket) {
+  const message = receive(addon, socket);
+  return message !== null && message[0] === 5;
+}
+
+/** A victim that is terminated with unread bytes resets its connection: an end like another. */
+function receive(addon, socket) {
+  try {
+    return addon.receiveMessage(socket, Buffer.alloc(16));
+  } catch (error) {
+    assert.equal(error.code, 'ECONNRESET');
+    return [0];
+  }
+}
+
+/** Reads whatever writers send: one ring for each connection. */
+function serve(addon, path) {
+  assert.throws(() => addon.listenUnix('x'.repeat(200), 1), { code: 'ENAMETOOLONG' });
+  const listener = addon.listenUnix(path, 4);
+  const open = new Set();
+  let streams = 0;
+  const poll = new addon.Poll(listener, () => {
+    for (let socket = addon.acceptUnix(listener); socket !== null; socket = addon.acceptUnix(listener)) greet(socket);
+  });
+  poll.start();
+
+  function greet(socket) {
+    assert.deepEqual(addon.peerCredentials(socket), [process.pid, process.geteuid(), process.getegid()]);
+    addon.allowDescriptors(socket);
+    try {
+      addon.sendMessage(socket, Buffer.from('hello'), []);
+    } catch (error) {
+      assert.equal(error.code, 'EPIPE'); // A victim is gone already.
+    }
+    const events = new addon.Poll(socket, () => {
+      const message = receive(addon, socket);
+      if (message === null) return;
+      if (message[0] === 0) return end();
+      const [, region, doorbell] = message;
+      read(region, doorbell);
+    });
+    const mine = { close: end };
+    let ring;
+    let bell;
+    open.add(mine);
+    events.start(false);
+
+    function read(region, doorbell) {
+      ring = addon.mapRing(region, PAGE, CAPACITY);
+      region.close();
+      const word = new Int32Array(ring, 0, 1);
+      const bytes = new Uint8Array(ring);
+      const copied = Buffer.alloc(CAPACITY);
+      let position = 0;
+      bell = new addon.Poll(doorbell, () => {
+        addon.clearDoorbell(doorbell);
+        const length = CAPACITY - Atomics.load(word, 0);
+        addon.copy(copied, 0, bytes, PAGE + (position % CAPACITY), length);
+        const expected = pattern.subarray(position % PERIOD, (position % PERIOD) + length);
+        assert.equal(Buffer.compare(copied.subarray(0, length), expected), 0, `wrong bytes at ${position}`);
+        Atomics.add(word, 0, length);
+        addon.futexWake(ring, 0);
+        position += length;
+        if (position === STREAM_BYTES) streams++;
+      });
+      bell.start();
+    }
+
+    function end() {
+      if (!open.delete(mine)) return;
+      bell?.close();
+      events.close();
+      socket.close();
+      if (ring !== undefined) addon.retireMapping(ring);
+    }
+  }
+
+  return {
+    streams: () => streams,
+    close() {
+      poll.close();
+      listener.close();
+      for (const connection of open) connection.close();
+    },
+  };
+}
+
+/** Ends with everything open, when the parent terminates it. */
+async function victim(addon, path) {
+  const doorbell = addon.createDoorbell();
+  const kept = [addon.lockDirectory('/'), addon.mapRing(addon.createMemory('victim', REGION), PAGE, CAPACITY)];
+  new addon.Poll(doorbell, () => {}).start();
+  const socket = await connect(addon, path);
+  new addon.Poll(socket, () => addon.receiveMessage(socket, Buffer.alloc(16))).start();
+  for (;;) {
+    addon.ringDoorbell(doorbell);
+    addon.futexWait(kept[1], 0, 0, 1);
+    await sleep(0);
+  }
+}
+
+async function exercise(addon, { directory, path, until }) {
+  for (let round = 0; Date.now() < until; round++) {
+    memoryAndErrors(addon);
+    namesAndLocks(addon, directory);
+    await doorbells(addon);
+    if (!isMainThread) await writer(addon, path);
+    if (round % 8 === 0) gc();
+    await sleep(0);
+  }
+}
+
+async function terminateVictims(data) {
+  let terminated = 0;
+  for (; Date.now() < data.until; terminated++) {
+    const worker = new Worker(new URL(import.meta.url), { workerData: { ...data, role: 'victim' } });
+    worker.on('error', (error) => assert.fail(error));
+    await new Promise((resolve) => worker.once('online', resolve));
+    await sleep(Math.random() ** 4 * 30); // Often while it still loads the addon.
+    await worker.terminate();
+  }
+  return terminated;
+}
+
+async function main([addonPath, seconds]) {
+  const directory = mkdtempSync(join(tmpdir(), 'shmloop-stress-'));
+  const data = { addonPath, directory, path: join(directory, 'socket'), until: Date.now() + seconds * 1000 };
+  const addon = loadAddon(addonPath);
+  const server = serve(addon, data.path);
+  const workers = Array.from(
+    { length: WRITERS },
+    () =>
+      new Promise((resolve, reject) => {
+        const worker = new Worker(new URL(import.meta.url), { workerData: data });
+        worker.on('message', (names) => {
+          for (const name of names) called.add(name);
+        });
+        worker.on('error', reject);
+        worker.on('exit', resolve);
+      }),
+  );
+  const [terminated] = await Promise.all([terminateVictims(data), exercise(addon, data), ...workers]);
+  server.close();
+  rmSync(directory, { recursive: true });
+  gc();
+  const forgotten = Object.keys(addon).filter((name) => !called.has(name));
+  assert.deepEqual(forgotten, [], 'exports that this program does not call');
+  assert.ok(server.streams() >= WRITERS, 'too few streams arrived');
+  console.log(`${called.size} exports, ${server.streams()} streams, ${terminated} workers terminated`);
+}
+
+if (isMainThread) {
+  await main(process.argv.slice(2));
+} else {
+  const addon = loadAddon(workerData.addonPath);
+  if (workerData.role === 'victim') await victim(addon, workerData.path);
+  await exercise(addon, workerData);
+  parentPort.postMessage([...called]);
+}
