@@ -92,10 +92,12 @@ async function runPlan(plan, rounds, times, directory) {
   for (const group of plan) {
     /** @type {Map<Run, Measurement[]>} */
     const results = new Map(group.runs.map((run) => [run, []]));
+    /** A run that failed once is not repeated, and reports nothing. */
     const take = async (/** @type {Run} */ run) => {
       try {
-        results.get(run)?.push(await measure(run, times, directory));
+        if (results.has(run)) results.get(run)?.push(await measure(run, times, directory));
       } catch (error) {
+        results.delete(run);
         failures.push(`${group.title}, ${run.transport}: ${/** @type {Error} */ (error).message}`);
       }
       progress.step(`${group.title} ${run.transport}`);
@@ -117,7 +119,6 @@ async function runPlan(plan, rounds, times, directory) {
  */
 function rowsOf(results) {
   return [...results].flatMap(([run, measurements]) => {
-    if (measurements.length === 0) return [];
     const { medians, spread } = summarize(measurements);
     const size = run.kind === 'idle' ? {} : { size: run.size };
     return run.cases.map((name) => ({

@@ -1,19 +1,20 @@
-// Imports in src/ may point only down this list, or stay in their folder. The files beside
-// the folders (errors, layout, native, words …) are the ground; index.ts is the roof.
+// Imports in src/ may point only down this list, or stay in their layer. Below it is the ground;
+// index.ts and whatever else stands beside the folders is the roof.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
+const GROUND = ['errors', 'layout', 'native', 'words'];
 const LEVELS = [['memory'], ['ring', 'event'], ['link'], ['channel'], ['directory'], ['socket'], ['net'], ['cli']];
 const SPECIFIER = /^(?:import|export)\b[^;'"]*?['"](\.[^'"]+)['"]|\bimport\(\s*['"](\.[^'"]+)['"]/gms;
 
 function layerOf(file) {
-  if (!file.includes('/')) return file.startsWith('index.') ? 'index.ts' : 'ground';
-  return file.split('/')[0];
+  if (file.includes('/')) return file.split('/')[0];
+  return GROUND.includes(file.replace(/\.[jt]s$/, '')) ? 'ground' : 'roof';
 }
 
 function levelOf(layer) {
   if (layer === 'ground') return -1;
-  if (layer === 'index.ts') return LEVELS.length;
+  if (layer === 'roof') return LEVELS.length;
   const level = LEVELS.findIndex((layers) => layers.includes(layer));
   if (level === -1) throw new Error(`src/${layer}/ has no level in scripts/check-layers.mjs`);
   return level;

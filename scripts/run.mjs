@@ -13,6 +13,7 @@ const PROGRAMS = {
   build: null,
 };
 const OLDEST_NODE = [20, 19];
+const running = new Set();
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), '..'));
 const [command, ...args] = process.argv.slice(2);
@@ -79,11 +80,11 @@ function competitors() {
  * Node's ABI, and with some it does not build at all: tried once, then its tests are skipped.
  */
 function interop() {
-  if (command !== 'test' || !existsSync('test/package-lock.json')) return false;
-  const stamp = `test/node_modules/.stamp-${process.versions.modules}`;
+  if (command !== 'test' || !existsSync('test/interop/package-lock.json')) return false;
+  const stamp = `test/interop/node_modules/.stamp-${process.versions.modules}`;
   const env = { ...process.env, npm_config_node_gyp: resolve('node_modules/node-gyp/bin/node-gyp.js') };
-  return step('installing packages to test against', stamp, ['test/package-lock.json'], () =>
-    run('npm', ['ci', '--prefix', 'test'], { env, optional: true }),
+  return step('installing packages to test against', stamp, ['test/interop/package-lock.json'], () =>
+    run('npm', ['ci', '--prefix', 'test/interop'], { env, optional: true }),
   );
 }
 
@@ -115,17 +116,20 @@ function filesIn(path) {
 function run(file, argv, { env, optional = false } = {}) {
   return new Promise((done) => {
     const child = spawn(file, argv, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    running.add(child);
     let output = '';
     child.stdout.on('data', (text) => (output += text));
     child.stderr.on('data', (text) => (output += text));
     child.on('error', (error) => fail(`${file}: ${error.message}`));
     child.on('close', (code) => {
+      running.delete(child);
       if (code === 0) return done();
       if (!optional) {
         console.error(output.trimEnd());
         fail(`failed: ${[file, ...argv].join(' ')}`);
       }
-      say(`not there, and what needs it is skipped: ${output.trimEnd().split('\n').at(-1)}`);
+      const reason = /\berror: .*/i.exec(output)?.[0] ?? `status ${code}`;
+      say(`failed, so the tests that need it are skipped: ${reason}`);
       done();
     });
   });
@@ -149,5 +153,6 @@ function say(text) {
 
 function fail(text) {
   say(text);
+  for (const child of running) child.kill();
   process.exit(1);
 }

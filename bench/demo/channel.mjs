@@ -2,8 +2,10 @@
 import { once } from 'node:events';
 import { bind, connect as connectChannel } from 'shmloop';
 
+let served = 0;
+
 export async function serve() {
-  const name = `demo-${process.pid}`;
+  const name = `demo-${process.pid}-${++served}`;
   const server = await bind(name);
   const accepted = once(server, 'channel').then(([channel]) => new ServerSide(channel));
   return { address: name, accepted, close: () => server.close() };

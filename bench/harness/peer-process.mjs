@@ -29,6 +29,8 @@ export class PeerProcess {
   #waiting = new Map();
   #nextId = 1;
   #stderr = '';
+  /** Why there will be no more answers. @type {Error | undefined} */
+  #end;
 
   /**
    * @param {URL} script that answers calls
@@ -45,7 +47,7 @@ export class PeerProcess {
     this.#child.on('error', (error) => this.#fail(error));
     this.#child.on('exit', (code, signal) => {
       living.delete(this);
-      this.#fail(new Error(`${this.#title} ended with ${signal ?? `status ${code}`}\n${this.#stderr}`));
+      this.#fail(new Error(`${this.#title} ended with ${signal ?? `status ${code}`}\n${this.#stderr}`.trim()));
     });
     living.add(this);
   }
@@ -89,8 +91,8 @@ export class PeerProcess {
       },
     };
     this.#waiting.set(id, waiting);
-    if (this.#child.connected) this.#child.send({ id, to, method, parameters });
-    else this.#waiting.get(id)?.reject(new Error(`${this.#title} is gone\n${this.#stderr}`));
+    if (this.#end !== undefined) waiting.reject(this.#end);
+    else if (this.#child.connected) this.#child.send({ id, to, method, parameters });
     return { ready: ready.promise, result: result.promise };
   }
 
@@ -124,6 +126,7 @@ export class PeerProcess {
 
   /** @param {Error} error */
   #fail(error) {
+    this.#end ??= error;
     for (const waiting of [...this.#waiting.values()]) waiting.reject(error);
   }
 }

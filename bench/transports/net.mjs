@@ -59,7 +59,10 @@ export class CorkedEndpoint extends SocketEndpoint {
     this.#socket = socket;
   }
 
-  /** @param {Uint8Array} message */
+  /**
+   * @override
+   * @param {Uint8Array} message
+   */
   send(message) {
     if (this.#gathered === 0) this.#socket.cork();
     this.#socket.write(message);
@@ -68,6 +71,7 @@ export class CorkedEndpoint extends SocketEndpoint {
     return !this.#socket.writableNeedDrain;
   }
 
+  /** @override */
   flushed() {
     this.#uncork();
     return super.flushed();

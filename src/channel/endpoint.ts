@@ -1,4 +1,5 @@
 import { ShmloopError, systemError } from '../errors.js';
+import { domain } from '../event/index.js';
 import type { Port, PortHandler } from '../link/index.js';
 import { type FrameType, TYPE } from './framing.js';
 import { invalid, type Limits } from './limits.js';
@@ -53,6 +54,8 @@ export class Endpoint implements PortHandler, Sink {
   #isEndSent = false;
   #isEndDelivered = false;
   #isAbandoned = false;
+  /** The last poll found nothing, and nothing changed since but, perhaps, the rings. */
+  #isQuiet = false;
   #isClosed = false;
   #error: Error | undefined;
 
@@ -119,7 +122,7 @@ export class Endpoint implements PortHandler, Sink {
   send(type: FrameType, id: number, data: Uint8Array): boolean {
     if (this.sender === undefined || this.#isClosed || this.port.isPeerGone) return false;
     const sent = this.sender.send(type, id, data);
-    if (!sent) this.port.activate();
+    if (!sent) this.#wantMore();
     return sent;
   }
 
@@ -181,6 +184,7 @@ export class Endpoint implements PortHandler, Sink {
   poll(): boolean {
     let worked = false;
     try {
+      if (this.#isQuiet && !this.#hasNews()) return false;
       if (this.receiver?.fill()) worked = true;
       if (!this.#isClosed && this.#flush()) worked = true;
     } catch (error) {
@@ -190,6 +194,7 @@ export class Endpoint implements PortHandler, Sink {
     this.#rethrow();
     if (this.#deliver()) worked = true;
     this.#settle();
+    this.#isQuiet = !worked;
     return worked;
   }
 
@@ -205,6 +210,7 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   peerGone(): void {
+    this.#isQuiet = false;
     const lost = this.sender?.close() ?? 0;
     const isCut = lost > 0 || (this.sender !== undefined && !this.#isEndSent);
     for (const { reject } of this.#drainWaiters.splice(0)) reject(systemError('EPIPE', 'write', 'the peer is gone'));
@@ -225,8 +231,7 @@ export class Endpoint implements PortHandler, Sink {
       this.#inbox.push(data);
       this.#inboxBytes += data.length;
     } else if (type === TYPE.request) this.responder.add(id, data);
-    else if (type === TYPE.reply) this.requests.resolve(id, data);
-    else if (type === TYPE.failure) this.requests.reject(id, data);
+    else if (type === TYPE.reply || type === TYPE.failure) this.#settleRequest(type, id, data);
     else this.responder.cancel(id);
   }
 
@@ -265,6 +270,12 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   // --- private
+
+  #hasNews(): boolean {
+    const { receiver, sender } = this;
+    if (receiver !== undefined && receiver.hasNews()) return true;
+    return sender !== undefined && sender.queued > 0 && sender.hasRoom();
+  }
 
   #acceptsMessage(): boolean {
     if (this.#push !== undefined) return true;
@@ -328,12 +339,14 @@ export class Endpoint implements PortHandler, Sink {
 
   #drain(): void {
     for (const { resolve } of this.#drainWaiters.splice(0)) resolve();
+    domain.yieldSoon();
     this.#events?.deref()?.drained();
   }
 
   /** Gives to the application what was received. @returns whether there was anything */
   #deliver(): boolean {
     let worked = this.responder.run();
+    if (worked) domain.yieldSoon();
     while (this.#push !== undefined && this.#inbox.length > 0) {
       worked = true;
       this.#push(this.#shift() as Buffer);
@@ -344,6 +357,7 @@ export class Endpoint implements PortHandler, Sink {
     }
     if (this.#waiter !== undefined && this.#inbox.length > 0) {
       worked = true;
+      domain.yieldSoon();
       this.#takeWaiter()?.resolve(this.#shift());
     }
     return worked;
@@ -392,6 +406,12 @@ export class Endpoint implements PortHandler, Sink {
     return waiter;
   }
 
+  #settleRequest(type: number, id: number, data: Buffer): void {
+    if (type === TYPE.reply) this.requests.resolve(id, data);
+    else this.requests.reject(id, data);
+    domain.yieldSoon();
+  }
+
   #isInUse(): boolean {
     return this.isConsumed || this.#isAwaited() || this.#drainWaiters.length > 0;
   }
@@ -402,6 +422,7 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #wantMore(): void {
+    this.#isQuiet = false;
     if (!this.#isClosed) this.port.activate();
   }
 
@@ -434,7 +455,7 @@ export class Endpoint implements PortHandler, Sink {
       };
       const unsent = { resolve: () => undefined, reject };
       this.#drainWaiters.push(unsent);
-      if (!sender.send(TYPE.end, 0, NOTHING, done)) this.port.activate();
+      if (!sender.send(TYPE.end, 0, NOTHING, done)) this.#wantMore();
     });
   }
 

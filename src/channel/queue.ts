@@ -1,14 +1,19 @@
-/** A first-in first-out queue whose `shift` takes constant time. */
+const FIRST_CAPACITY = 16;
+
+/** A first-in first-out queue in a circular array: nothing is moved, and it grows as it must. */
 export class Queue<T> {
-  #items: (T | undefined)[] = [];
+  #items: (T | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
   #head = 0;
+  #length = 0;
 
   get length(): number {
-    return this.#items.length - this.#head;
+    return this.#length;
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    if (this.#length === this.#items.length) this.#grow();
+    this.#items[(this.#head + this.#length) & (this.#items.length - 1)] = item;
+    this.#length++;
   }
 
   peek(): T | undefined {
@@ -16,29 +21,36 @@ export class Queue<T> {
   }
 
   shift(): T | undefined {
-    if (this.#head === this.#items.length) return undefined;
+    if (this.#length === 0) return undefined;
     const item = this.#items[this.#head];
-    this.#items[this.#head++] = undefined;
-    if (this.#head === this.#items.length) {
-      this.#items.length = 0;
-      this.#head = 0;
-    } else if (this.#head >= 1024 && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
+    this.#items[this.#head] = undefined;
+    this.#head = (this.#head + 1) & (this.#items.length - 1);
+    this.#length--;
     return item;
   }
 
   /** Takes the last one back. */
   pop(): T | undefined {
-    return this.length === 0 ? undefined : this.#items.pop();
+    if (this.#length === 0) return undefined;
+    this.#length--;
+    const index = (this.#head + this.#length) & (this.#items.length - 1);
+    const item = this.#items[index];
+    this.#items[index] = undefined;
+    return item;
   }
 
   /** Empties the queue. @returns what was in it */
   clear(): T[] {
-    const items = this.#items.slice(this.#head) as T[];
-    this.#items = [];
-    this.#head = 0;
+    const items: T[] = [];
+    for (let item = this.shift(); item !== undefined; item = this.shift()) items.push(item);
     return items;
+  }
+
+  #grow(): void {
+    const { length } = this.#items;
+    const items = new Array(length * 2).fill(undefined);
+    for (let i = 0; i < length; i++) items[i] = this.#items[(this.#head + i) & (length - 1)];
+    this.#items = items;
+    this.#head = 0;
   }
 }

@@ -87,6 +87,11 @@ export class Receiver {
     this.#isClosed = true;
   }
 
+  /** Whether there is something that may be taken. */
+  hasNews(): boolean {
+    return !this.#isStalled && !this.#isEnded && this.#reader.observe() > 0;
+  }
+
   /** Whether everything published was taken. */
   isEmpty(): boolean {
     return this.#reader.observe() === 0;

@@ -1,6 +1,11 @@
 import { AsyncResource } from 'node:async_hooks';
 import { Waiting, type WaitingMode } from './waiting.js';
 
+/** Looks for work within a turn before the event loop goes round, which takes as long as about so many. */
+const LOOKS = 32;
+/** Times that work is done within a turn: timers and other I/O must not be starved. */
+const ROUNDS = 32;
+
 /** What a domain polls while it is awake: a link. */
 export interface Pollable {
   /** Does a bounded amount of work. @returns whether there was any */
@@ -35,6 +40,7 @@ class Domain {
   #immediate: NodeJS.Immediate | undefined;
   #isFlushing = false;
   #inTurn = false;
+  #isYielding = false;
 
   constructor() {
     process.on('exit', this.#publish);
@@ -83,18 +89,37 @@ class Domain {
     this.#published.then(this.#publish);
   }
 
+  /** Something was settled that the application awaits: its turn comes when ours is over. */
+  yieldSoon(): void {
+    this.#isYielding = true;
+  }
+
   #turn(): void {
     this.#immediate = undefined;
     this.#inTurn = true;
     let worked = true;
     try {
       worked = this.#pollAll();
+      if (this.#waiting.mayPoll) worked = this.#pollOn() || worked;
     } finally {
       // Also when a handler threw: the rest of the links must not stall.
       this.#inTurn = false;
+      this.#isYielding = false;
       this.#publishAll();
       this.#next(worked);
     }
+  }
+
+  /** Polls again and again, for a short time: the answer of a peer that is awake comes sooner than the event loop goes round. */
+  #pollOn(): boolean {
+    let rounds = 0;
+    for (let looks = 0; looks < LOOKS && rounds < ROUNDS && !this.#isYielding; looks++) {
+      this.#publishAll();
+      if (!this.#pollAll()) continue;
+      looks = 0;
+      rounds++;
+    }
+    return rounds > 0;
   }
 
   #pollAll(): boolean {
@@ -138,9 +163,9 @@ class Domain {
 
   #publishAll(): void {
     this.#isFlushing = false;
-    const writers = this.#unpublished;
-    for (let i = 0; i < writers.length; i++) (writers[i] as Publishable).publishListed();
-    writers.length = 0;
+    for (let writer = this.#unpublished.pop(); writer !== undefined; writer = this.#unpublished.pop()) {
+      writer.publishListed();
+    }
   }
 }
 

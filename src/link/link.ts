@@ -14,7 +14,7 @@ import { services } from './services.js';
 /** Ports polled without being notified: looking at more costs more than their notifications. */
 const MAX_HOT = 8;
 /** Looks without work after which a port is armed again. */
-const MAX_QUIET = 64;
+const MAX_QUIET = 1024;
 /** Doorbells in a row with no work behind them, after which the peer is cut off. */
 const MAX_EMPTY_DOORBELLS = 1000;
 /** How long the side that dialed keeps a link without channels, in milliseconds. */
