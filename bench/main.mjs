@@ -141,9 +141,8 @@ function byCase(a, b) {
 }
 
 /** @param {ReturnType<typeof describeMachine>} machine */
-function describe({ cpu, cores, kernel, node, load }) {
-  const warning = load > 0.5 ? `; load ${load.toFixed(1)} before: others disturb the figures` : '';
-  return `${cpu}, ${cores} cores, Linux ${kernel}, Node ${node}${warning}`;
+function describe({ cpu, cores, kernel, node }) {
+  return `${cpu}, ${cores} cores, Linux ${kernel}, Node ${node}`;
 }
 
 /** @returns {{ cases: string[], transports: string[], rounds: number, times: Times, json?: string } | undefined} */

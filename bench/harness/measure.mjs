@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TRANSPORTS } from '../transports/index.mjs';
 import { measureLimit } from '../transports/limit.mjs';
 import { Pair } from './pair.mjs';
-import { cpuOfSpans, observeProcess } from './usage.mjs';
+import { cpuOfSpans, observeProcess, watchOthers } from './usage.mjs';
 
 const PARKED_INTERVAL_MS = 2;
 const PARKED_WARM_UP_MESSAGES = 25;
@@ -83,12 +83,14 @@ async function measureRoundTrips(pair, { kind, size }, times) {
     await runBatch({ count: PARKED_WARM_UP_MESSAGES, intervalMs });
     batch = { count: Math.ceil(times.parkedMs / intervalMs), intervalMs };
   }
+  const othersShare = watchOthers(pair.pids);
   const { server, client, elapsedMs, count } = await runBatch(batch);
   return {
     p50_us: client.p50_us,
     p99_us: client.p99_us,
     msgs_per_s: (count * 1e3) / elapsedMs,
     cpu_us_per_msg: cpuOfSpans([server.cpu, client.cpu]) / count,
+    others_cpu: othersShare(),
   };
 }
 
@@ -104,12 +106,14 @@ async function measureOneWay(pair, { size, zeroCopy }, times) {
     return { server, client, elapsedMs: (server.endNs - client.startNs) / 1e6, count };
   };
   const fitting = await warmUp(runBatch, times, LARGEST_BATCH.oneway);
+  const othersShare = watchOthers(pair.pids);
   const { server, client, elapsedMs, count } = await runBatch(fitting);
   const perSecond = (count * 1e3) / elapsedMs;
   return {
     msgs_per_s: perSecond,
     gb_per_s: (perSecond * size) / 1e9,
     cpu_us_per_msg: cpuOfSpans([server.cpu, client.cpu]) / count,
+    others_cpu: othersShare(),
   };
 }
 

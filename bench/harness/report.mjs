@@ -1,8 +1,11 @@
 /** The table on stdout, and progress on a terminal. */
 import cliProgress from 'cli-progress';
 import Table from 'cli-table3';
+import { median } from './statistics.mjs';
 
 const BASELINE = 'tcp';
+/** Of all CPU time; what others may use before the figures are in doubt. */
+const DISTURBANCE = 0.1;
 
 /**
  * @typedef {object} Row as in the JSON document
@@ -14,6 +17,7 @@ const BASELINE = 'tcp';
  * @property {number} [msgs_per_s]
  * @property {number} [gb_per_s]
  * @property {number} [cpu_us_per_msg]
+ * @property {number} [others_cpu] share of all CPU time, 0 to 1
  * @property {number} [context_switches]
  * @property {number} [cpu_us]
  * @property {number} rounds
@@ -30,6 +34,13 @@ export function formatRows(rows) {
   const tables = [];
   if (messages.length > 0) tables.push(messageTable(messages));
   if (idle.length > 0) tables.push(idleTable(idle));
+  const others = messages.flatMap(({ others_cpu = [] }) => others_cpu);
+  if (others.length > 0 && median(others) > DISTURBANCE) {
+    const percent = Math.round(median(others) * 100);
+    tables.push(
+      `Others used ${percent} % of the machine meanwhile: the figures say little. Run it on a quiet machine.`,
+    );
+  }
   return tables.join('\n');
 }
 

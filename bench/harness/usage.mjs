@@ -1,5 +1,9 @@
 /** What a process used: by its own count, and as seen from outside. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+
+/** The unit of /proc/stat on every Linux that Node runs on. */
+const NS_PER_TICK = 1e7;
 
 /**
  * @typedef {{ pid: number, us: number }} CpuStamp CPU time of a process, all its threads, at one moment
@@ -47,4 +51,30 @@ export function observeProcess(pid) {
     cpuNs += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
   }
   return { switches, cpuNs };
+}
+
+/**
+ * Starts to watch how much of the machine others use while these processes are measured.
+ * @param {readonly number[]} pids
+ * @returns {() => number} tells their share of all CPU time since, 0 to 1
+ */
+export function watchOthers(pids) {
+  const start = nowNs();
+  const busyBefore = machineBusyNs();
+  const ownBefore = ownCpuNs(pids);
+  return () => {
+    const capacity = (nowNs() - start) * availableParallelism();
+    const others = machineBusyNs() - busyBefore - (ownCpuNs(pids) - ownBefore);
+    return Math.min(1, Math.max(0, others / capacity));
+  };
+}
+
+/** @param {readonly number[]} pids */
+function ownCpuNs(pids) {
+  return pids.reduce((sum, pid) => sum + observeProcess(pid).cpuNs, cpuStamp().us * 1e3);
+}
+
+function machineBusyNs() {
+  const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 8).map(Number);
+  return (user + nice + system + irq + softirq) * NS_PER_TICK;
 }

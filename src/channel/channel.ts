@@ -299,7 +299,8 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     }
     return new Promise((resolve, reject) => {
       this.#endpoint.wait({
-        resolve: (next) => resolve(next === undefined ? { value: undefined, done: true } : { value: next, done: false }),
+        resolve: (next) =>
+          resolve(next === undefined ? { value: undefined, done: true } : { value: next, done: false }),
         reject,
       });
     });

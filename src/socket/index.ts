@@ -1,3 +1,3 @@
-export { bind, type BindOptions, type ServerDirection } from './bind.js';
-export { connect, type ConnectOptions } from './connect.js';
+export { type BindOptions, bind, type ServerDirection } from './bind.js';
+export { type ConnectOptions, connect } from './connect.js';
 export { Server, type ServerEventMap } from './server.js';

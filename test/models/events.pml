@@ -70,7 +70,7 @@ bool asleep[LINKS];
 bool doorbell[LINKS];
 
 bool hot[RINGS] = true;
-bool active[LINKS] = true;
+bool isActive[LINKS] = true;
 byte blockingCalls;
 
 /* Sleeps that were neither taken back nor answered by a ring. */
@@ -188,14 +188,15 @@ inline collect() {
 #ifdef MUTANT_PENDING_BEFORE_SELECTOR
   selector[link] = 0;
 #endif
-  d_step { word = 0; groups = 0 }
+  word = 0;
+  groups = 0
 }
 
 inline turn() {
   worked = false;
   for (link : 0 .. LINKS - 1) {
     if
-    :: active[link] ->
+    :: isActive[link] ->
        collect();
        for (ring : firstRing(link) .. lastRing(link)) {
          d_step {
@@ -250,10 +251,7 @@ inline setAsleep() {
 }
 
 inline lookOnce() {
-  if
-  :: selector[link] != 0 -> awake = true
-  :: selector[link] == 0
-  fi
+  awake = (selector[link] != 0)
 }
 
 inline sleep() {
@@ -277,7 +275,7 @@ inline sleep() {
 #endif
      if
      :: awake -> wake(link)
-     :: else -> active[link] = false
+     :: else -> isActive[link] = false
      fi
   :: else
   fi;
@@ -287,20 +285,11 @@ inline sleep() {
 inline fallAsleep() {
   for (link : 0 .. LINKS - 1) {
     if
-    :: active[link] -> sleep()
+    :: isActive[link] -> sleep()
     :: else
     fi
   }
   link = 0
-}
-
-/* Turn by turn while awake: polls on for a bounded time without work. */
-inline stayAwakeOrNot() {
-  if
-  :: worked -> patience = true
-  :: !worked && patience -> patience = false
-  :: fallAsleep()
-  fi
 }
 
 inline answerDoorbell(link) {
@@ -308,7 +297,7 @@ inline answerDoorbell(link) {
   doorbell[link] = false;
 #endif
   wake(link);
-  active[link] = true
+  isActive[link] = true
 }
 
 inline block() {
@@ -330,23 +319,53 @@ inline block() {
   d_step { parked[ring] = false; onFutex[ring] = false };
 #ifndef MUTANT_FORGET_AFTER_BLOCKING
   hot[ring] = true;
-  active[linkOf(ring)] = true;
+  isActive[linkOf(ring)] = true;
 #endif
   ring = 0
 }
 
 #define rings(link) (link < LINKS && doorbell[link])
-#define isActive(link) (link < LINKS && active[link])
+#define polls(link) (link < LINKS && isActive[link])
 
 proctype Sleeper() {
   byte link, ring, word, groups, bits;
   bool worked, awake, patience;
 
-endAsleep:
   do
-  :: rings(0) -> answerDoorbell(0); turn(); stayAwakeOrNot()
-  :: rings(1) -> answerDoorbell(1); turn(); stayAwakeOrNot()
-  :: isActive(0) || isActive(1) -> turn(); stayAwakeOrNot()
-  :: block()
+  :: true ->
+endAsleep:
+     if
+     :: rings(0) -> answerDoorbell(0)
+     :: rings(1) -> answerDoorbell(1)
+     :: polls(0) || polls(1)
+     :: block()
+     fi;
+     turn();
+     if
+     :: worked -> patience = true
+     :: !worked && patience -> patience = false
+     :: fallAsleep()
+     fi
   od
+}
+
+init {
+  byte i;
+
+  atomic {
+    select(blockingCalls : 0 .. MAX_BLOCKING_CALLS);
+    run Sleeper();
+    for (i : 0 .. LINKS - 1) {
+      run Notifier(i)
+    }
+  };
+  timeout;
+  d_step {
+    for (i : 0 .. RINGS - 1) {
+      assert(items[i] == 0 && unsent[i] == 0 && parked[i] && !onFutex[i])
+    };
+    for (i : 0 .. LINKS - 1) {
+      assert(asleep[i] && !isActive[i] && !doorbell[i] && selector[i] == 0)
+    }
+  }
 }
