@@ -6,6 +6,7 @@ export {
   Channel,
   type ChannelEventMap,
   type ChannelOptions,
+  type Reply,
   type RequestHandler,
   type RequestOptions,
 } from './channel/index.js';

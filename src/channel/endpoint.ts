@@ -70,7 +70,8 @@ export class Endpoint implements PortHandler, Sink {
     if (port.writer !== undefined) this.sender = new Sender(port.writer, (error) => this.finish(error as Error));
     if (port.reader !== undefined) this.receiver = new Receiver(port.reader, this, limits.maxMessageSize);
     port.handler = this;
-    port.activate();
+    if (port.isPeerGone) this.peerGone();
+    if (!this.#isClosed) port.activate();
   }
 
   set events(events: EndpointEvents) {
@@ -273,7 +274,7 @@ export class Endpoint implements PortHandler, Sink {
 
   #hasNews(): boolean {
     const { receiver, sender } = this;
-    if (receiver !== undefined && receiver.hasNews()) return true;
+    if (receiver?.hasNews()) return true;
     return sender !== undefined && sender.queued > 0 && sender.hasRoom();
   }
 

@@ -2,4 +2,4 @@ export { Channel, type ChannelEventMap } from './channel.js';
 export { type ChannelOptions, invalid, type Limits, limitsOf, MAX_MESSAGE_SIZE } from './limits.js';
 export { Queue } from './queue.js';
 export type { RequestOptions } from './requests.js';
-export type { RequestHandler } from './responder.js';
+export type { Reply, RequestHandler } from './responder.js';

@@ -90,12 +90,15 @@ export class Requests {
     const timer = timeout === undefined ? undefined : setTimeout(onTimeout, timeout);
     signal?.addEventListener('abort', onAbort, { once: true });
     const { resolve, reject } = pending;
-    const settle = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+    const settling = <T>(settle: (value: T) => void) => {
+      return (value: T) => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        settle(value);
+      };
     };
-    pending.resolve = (reply) => (settle(), resolve(reply));
-    pending.reject = (error) => (settle(), reject(error));
+    pending.resolve = settling(resolve);
+    pending.reject = settling(reject);
   }
 }
 

@@ -9,10 +9,11 @@ const MAX_RUNNING = 1024;
  * @param context its `signal` is aborted when the reply is no longer wanted
  * @returns the reply; nothing is an empty one. An error goes to who asked, as the cause of ERR_SHMLOOP_REMOTE
  */
-export type RequestHandler = (
-  request: Buffer,
-  context: { readonly signal: AbortSignal },
-) => Uint8Array | string | undefined | void | Promise<Uint8Array | string | undefined | void>;
+export type RequestHandler = (request: Buffer, context: { readonly signal: AbortSignal }) => Reply | Promise<Reply>;
+
+// `void`, so that a handler need not return anything.
+// biome-ignore lint/suspicious/noConfusingVoidType: undefined would demand a return
+export type Reply = Uint8Array | string | void;
 
 export interface Answer {
   reply(id: number, data: Uint8Array | string): void;

@@ -1,20 +1,18 @@
 import { ShmloopError, systemError } from '../errors.js';
 import { domain, EventCollector, EventNotifier, type Pollable } from '../event/index.js';
 import { EVENTS } from '../layout.js';
-import { Region } from '../memory/index.js';
+import type { Region } from '../memory/index.js';
 import { type Descriptor, native, type Poll } from '../native.js';
-import { RingMemory, ringFileLength } from '../ring/index.js';
+import type { RingMemory } from '../ring/index.js';
 import type { ControlSocket } from './control-socket.js';
 import type { Credentials } from './credentials.js';
-import { type Direction, type Message, type Reason, reasonError } from './messages.js';
+import { HotPorts } from './hot-ports.js';
+import { type Direction, type Kind, type Message, type Reason, reasonError } from './messages.js';
+import { PeerRings } from './peer-rings.js';
 import { Port, type PortLink } from './port.js';
 import { type OwnRing, RingPool } from './ring-pool.js';
-import { services } from './services.js';
+import { type Service, services } from './services.js';
 
-/** Ports polled without being notified: looking at more costs more than their notifications. */
-const MAX_HOT = 8;
-/** Looks without work after which a port is armed again. */
-const MAX_QUIET = 1024;
 /** Doorbells in a row with no work behind them, after which the peer is cut off. */
 const MAX_EMPTY_DOORBELLS = 1000;
 /** How long the side that dialed keeps a link without channels, in milliseconds. */
@@ -63,13 +61,15 @@ export class Link implements Pollable, PortLink {
   readonly #notifier: EventNotifier;
   readonly #doorbellPoll: Poll;
   readonly #pool = new RingPool();
-  /** The peer's rings by its ids. */
-  readonly #peerRings = new Map<number, RingMemory>();
+  readonly #peerRings = new PeerRings();
   readonly #ports: (Port | undefined)[] = [];
   readonly #freeNumbers: number[] = [];
   readonly #opens = new Map<number, PendingOpen>();
-  readonly #hot: Port[] = [];
-  readonly #makeHot = (number: number): void => this.#heat(this.#ports[number]);
+  readonly #hot = new HotPorts();
+  readonly #makeHot = (number: number): void => {
+    const port = this.#ports[number];
+    if (port !== undefined) this.#hot.add(port);
+  };
   #references = 0;
   #used = 0;
   #emptyDoorbells = 0;
@@ -122,23 +122,10 @@ export class Link implements Pollable, PortLink {
   open(name: string, options: OpenOptions): Promise<Port> {
     if (!this.isUsable) return Promise.reject(systemError('ECONNRESET', 'connect', name));
     return new Promise((resolve, reject) => {
-      const isReceiver = options.direction !== 'send';
-      const { ring, descriptor } = isReceiver ? this.#pool.acquire(options.ringSize) : {};
-      const number = this.#takeNumber();
+      const { number, ring, descriptor } = this.#reserve(options.direction !== 'send', options.ringSize);
       this.#opens.set(number, { name, ring, resolve, reject });
       this.reference(1);
-      this.#control.send(
-        {
-          kind: 'open',
-          direction: options.direction,
-          port: number,
-          ...ringFields(ring),
-          maxMessageSize: options.maxMessageSize,
-          text: name,
-        },
-        descriptor === undefined ? [] : [descriptor],
-        () => descriptor?.close(),
-      );
+      this.#offer({ kind: 'open', port: number, text: name, ...options }, ring, descriptor);
     });
   }
 
@@ -148,22 +135,13 @@ export class Link implements Pollable, PortLink {
       this.#collector.collect(this.#makeHot);
       worked = this.#hot.length > 0;
     }
-    // Backwards: a port that is no longer hot is replaced by the last one.
-    for (let i = this.#hot.length - 1; i >= 0; i--) {
-      const port = this.#hot[i];
-      if (port !== undefined && this.#pollPort(port)) worked = true;
-    }
+    if (this.#hot.poll()) worked = true;
     if (worked) this.#emptyDoorbells = 0;
     return worked;
   }
 
   sleep(): boolean {
-    for (let i = this.#hot.length - 1; i >= 0; i--) {
-      const port = this.#hot[i] as Port;
-      if (port.handler?.arm() ?? true) this.#cool(port);
-    }
-    if (this.#hot.length > 0) return false;
-    return this.#collector.sleep();
+    return this.#hot.arm() && this.#collector.sleep();
   }
 
   notify(peerPort: number): void {
@@ -171,7 +149,7 @@ export class Link implements Pollable, PortLink {
   }
 
   activate(port: Port): void {
-    this.#heat(port);
+    this.#hot.add(port);
     domain.activate(this);
   }
 
@@ -179,7 +157,7 @@ export class Link implements Pollable, PortLink {
   release(port: Port): void {
     port.isReleased = true;
     port.handler = undefined;
-    this.#cool(port);
+    this.#hot.remove(port);
     this.#control.send({ kind: 'closed', port: port.peerPort });
     if (port.isPeerGone || this.#isClosed) this.#free(port);
   }
@@ -194,30 +172,6 @@ export class Link implements Pollable, PortLink {
   /** Handles the control messages that wait: for a blocked thread, whose event loop does not. */
   pump(): void {
     this.#control.pump();
-  }
-
-  #pollPort(port: Port): boolean {
-    if (port.handler?.poll()) {
-      port.quiet = 0;
-      return true;
-    }
-    const isQuiet = ++port.quiet > MAX_QUIET || this.#hot.length > MAX_HOT;
-    if (isQuiet && (port.handler?.arm() ?? true)) this.#cool(port);
-    return false;
-  }
-
-  #heat(port: Port | undefined): void {
-    if (port === undefined || port.isHot || port.isReleased) return;
-    port.isHot = true;
-    port.quiet = 0;
-    this.#hot.push(port);
-  }
-
-  #cool(port: Port): void {
-    if (!port.isHot) return;
-    port.isHot = false;
-    const last = this.#hot.pop() as Port;
-    if (last !== port) this.#hot[this.#hot.indexOf(port)] = last;
   }
 
   #onDoorbell(): void {
@@ -239,11 +193,11 @@ export class Link implements Pollable, PortLink {
         case 'accept':
           return this.#onAccept(message, descriptors.shift());
         case 'refuse':
-          return this.#takeOpen(message.port).reject(reasonError(message.reason, 'the name'));
+          return this.#onRefuse(message);
         case 'closed':
           return this.#onClosed(this.#ports[message.port]);
         case 'forget':
-          return this.#onForget(message.ring);
+          return this.#peerRings.forget(message.ring);
         case 'bye':
           return this.#onBye();
         default:
@@ -262,79 +216,78 @@ export class Link implements Pollable, PortLink {
     const direction = service && agree(service.direction, message.direction);
     if (service === undefined || direction === undefined || !service.hasRoom()) {
       descriptor?.close();
-      return this.#refuse(message.port, service !== undefined && direction === undefined ? 'direction' : 'refused');
+      return this.#refuse(message, service !== undefined && direction === undefined ? 'direction' : 'refused');
     }
-    let own: { ring?: OwnRing; descriptor?: Descriptor } = {};
-    let peerRing: RingMemory | undefined;
-    try {
-      if (direction !== 'receive') peerRing = this.#adoptRing(message, descriptor);
-      else descriptor?.close();
-      if (direction !== 'send') own = this.#pool.acquire(service.ringSize);
-    } catch (error) {
-      if (error instanceof ShmloopError) throw error;
-      return this.#refuse(message.port, 'resources');
-    }
-    const port = this.#addPort(this.#takeNumber(), own.ring);
-    port.attach(message.port, message.maxMessageSize, peerRing);
-    this.#control.send(
-      {
-        kind: 'accept',
-        direction,
-        port: message.port,
-        peerPort: port.number,
-        ...ringFields(own.ring),
-        maxMessageSize: service.maxMessageSize,
-      },
-      own.descriptor === undefined ? [] : [own.descriptor],
-      () => own.descriptor?.close(),
+    const accepted = this.#accept(message, descriptor, direction, service);
+    if (accepted === undefined) return this.#refuse(message, 'resources');
+    const { port, descriptor: passed } = accepted;
+    const { maxMessageSize } = service;
+    this.#offer(
+      { kind: 'accept', direction, port: message.port, peerPort: port.number, maxMessageSize },
+      port.ring,
+      passed,
     );
     service.accepted(port);
   }
 
+  /** Makes this side of the channel, if there are the resources; a peer that broke the protocol is cut off. */
+  #accept(message: Message, descriptor: Descriptor | undefined, direction: Direction, service: Service) {
+    try {
+      const peerRing = this.#adoptRing(message, descriptor, direction !== 'receive');
+      const own = this.#reserve(direction !== 'send', service.ringSize);
+      const port = this.#addPort(own.number, own.ring);
+      port.attach(message.port, message.maxMessageSize, peerRing);
+      return { port, descriptor: own.descriptor };
+    } catch (error) {
+      if (error instanceof ShmloopError) throw error;
+      return undefined;
+    }
+  }
+
   #onAccept(message: Message, descriptor: Descriptor | undefined): void {
-    const open = this.#takeOpen(message.port, true);
-    let ring = open.ring;
+    const open = this.#takeOpen(message.port);
+    let { ring } = open;
     if (ring !== undefined && message.direction === 'receive') {
       // The peer never mapped it, so it cannot be used for another channel.
       ring.memory.region.retire();
       ring = undefined;
     }
     const port = this.#addPort(message.port, ring);
-    const peerRing = message.capacity === 0 ? undefined : this.#adoptForOpen(message, descriptor, open, port);
-    if (message.capacity === 0) descriptor?.close();
-    if (port.isReleased) return;
-    port.attach(message.peerPort, message.maxMessageSize, peerRing);
-    open.resolve(port);
-  }
-
-  /** A ring that cannot be mapped for want of resources fails the channel; a bad one fails the link. */
-  #adoptForOpen(message: Message, descriptor: Descriptor | undefined, open: PendingOpen, port: Port) {
     try {
-      return this.#adoptRing(message, descriptor);
+      const peerRing = this.#adoptRing(message, descriptor, message.capacity !== 0);
+      port.attach(message.peerPort, message.maxMessageSize, peerRing);
+      open.resolve(port);
     } catch (error) {
+      // Out of mappings or descriptors: this channel fails. A peer that broke the protocol is cut off.
       port.attach(message.peerPort, 0, undefined);
       port.release();
       open.reject(error as Error);
       if (error instanceof ShmloopError) throw error;
-      return undefined;
     }
   }
 
-  #adoptRing(message: Message, descriptor: Descriptor | undefined): RingMemory {
-    const known = this.#peerRings.get(message.ring);
-    if (descriptor === undefined) {
-      if (known === undefined || known.capacity !== message.capacity) {
-        throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer named ring ${message.ring}, which it never passed`);
-      }
-      return known;
-    }
-    if (known !== undefined || message.capacity === 0) {
-      descriptor.close();
-      throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer passed ring ${message.ring} twice, or for nothing`);
-    }
-    const memory = new RingMemory(Region.adopt(descriptor, ringFileLength(message.capacity), 'ring'));
-    this.#peerRings.set(message.ring, memory);
-    return memory;
+  #onRefuse(message: Message): void {
+    const open = this.#takeOpen(message.port);
+    open.ring?.memory.region.retire();
+    this.#giveNumber(message.port);
+    open.reject(reasonError(message.reason, open.name));
+  }
+
+  #adoptRing(message: Message, descriptor: Descriptor | undefined, isWanted: boolean): RingMemory | undefined {
+    if (isWanted) return this.#peerRings.adopt(message.ring, message.capacity, descriptor);
+    descriptor?.close();
+    return undefined;
+  }
+
+  /** Sends a message that names the ring this side receives on, and passes it if the peer has not seen it. */
+  #offer(
+    message: Partial<Message> & { kind: Kind },
+    ring: OwnRing | undefined,
+    descriptor: Descriptor | undefined,
+  ): void {
+    const fields = { ring: ring?.id ?? 0, capacity: ring?.memory.capacity ?? 0 };
+    const passed = descriptor === undefined ? [] : [descriptor];
+    this.#control.send({ ...message, ...fields }, passed, () => descriptor?.close());
   }
 
   #onClosed(port: Port | undefined): void {
@@ -347,11 +300,6 @@ export class Link implements Pollable, PortLink {
     if (!port.isReleased) this.activate(port);
   }
 
-  #onForget(ring: number): void {
-    this.#peerRings.get(ring)?.region.retire();
-    this.#peerRings.delete(ring);
-  }
-
   /** The peer has no channels on this link. Neither have we: close. Else our `open` is on its way, and keeps it. */
   #onBye(): void {
     if (this.#used > 0) return;
@@ -359,19 +307,17 @@ export class Link implements Pollable, PortLink {
     this.#close();
   }
 
-  #refuse(port: number, reason: Reason): void {
-    this.#control.send({ kind: 'refuse', port, reason });
+  #refuse(open: Message, reason: Reason): void {
+    // Who asked lets go of the ring that it offered, too.
+    this.#peerRings.forget(open.ring);
+    this.#control.send({ kind: 'refuse', port: open.port, reason });
   }
 
-  #takeOpen(number: number, isKept = false): PendingOpen {
+  #takeOpen(number: number): PendingOpen {
     const open = this.#opens.get(number);
     if (open === undefined) throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer answered what nobody asked');
     this.#opens.delete(number);
     this.reference(-1);
-    if (!isKept) {
-      open.ring?.memory.region.retire();
-      this.#giveNumber(number);
-    }
     return open;
   }
 
@@ -390,6 +336,17 @@ export class Link implements Pollable, PortLink {
       else if (!this.#pool.release(port.ring)) this.#control.send({ kind: 'forget', ring: port.ring.id });
     }
     this.#giveNumber(port.number);
+  }
+
+  /** A number, and a ring if this side receives: both or, when it throws, neither. */
+  #reserve(isReceiver: boolean, ringSize: number): { number: number; ring?: OwnRing; descriptor?: Descriptor } {
+    const number = this.#takeNumber();
+    try {
+      return isReceiver ? { number, ...this.#pool.acquire(ringSize) } : { number };
+    } catch (error) {
+      this.#giveNumber(number);
+      throw error;
+    }
   }
 
   #takeNumber(): number {
@@ -436,7 +393,7 @@ export class Link implements Pollable, PortLink {
     this.#pool.retire();
     for (const port of this.#ports.slice()) this.#abandon(port);
     // No port writes any more, and none is armed: the pages can go.
-    for (const memory of this.#peerRings.values()) memory.region.retire();
+    this.#peerRings.retire();
     this.#parts.own.region.retire();
     this.#parts.theirs.region.retire();
   }
@@ -444,13 +401,11 @@ export class Link implements Pollable, PortLink {
   #abandon(port: Port | undefined): void {
     if (port === undefined) return;
     port.isPeerGone = true;
-    if (port.isReleased) this.#free(port);
-    else port.handler?.peerGone();
+    if (port.isReleased) return this.#free(port);
+    port.handler?.peerGone();
+    // What it published before is still there to be read.
+    if (!port.isReleased) this.activate(port);
   }
-}
-
-function ringFields(ring: OwnRing | undefined): { ring: number; capacity: number } {
-  return { ring: ring?.id ?? 0, capacity: ring?.memory.capacity ?? 0 };
 }
 
 /** The direction of the acceptor's end, or nothing when the two do not fit. */

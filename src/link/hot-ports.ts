@@ -1,0 +1,62 @@
+import type { Port } from './port.js';
+
+/** Ports polled without being notified: looking at more costs more than their notifications. */
+const MAX_HOT = 8;
+/** Looks without work after which a port is armed again. */
+const MAX_QUIET = 1024;
+
+/** The ports of a link that are polled: those which were notified, and those which had work lately. */
+export class HotPorts {
+  readonly #ports: Port[] = [];
+
+  get length(): number {
+    return this.#ports.length;
+  }
+
+  add(port: Port): void {
+    port.quiet = 0;
+    if (port.isHot || port.isReleased) return;
+    port.isHot = true;
+    this.#ports.push(port);
+  }
+
+  remove(port: Port): void {
+    if (!port.isHot) return;
+    port.isHot = false;
+    const last = this.#ports.pop() as Port;
+    if (last !== port) this.#ports[this.#ports.indexOf(port)] = last;
+  }
+
+  /** Polls each once. @returns whether any had work */
+  poll(): boolean {
+    let worked = false;
+    // Backwards: the place of a port that is removed is taken by the last one.
+    for (let i = this.#ports.length - 1; i >= 0; i--) {
+      const port = this.#ports[i];
+      if (port !== undefined && this.#poll(port)) worked = true;
+    }
+    return worked;
+  }
+
+  /** Arms each. @returns false when one has something to do */
+  arm(): boolean {
+    for (let i = this.#ports.length - 1; i >= 0; i--) {
+      const port = this.#ports[i];
+      if (port !== undefined) this.#arm(port);
+    }
+    return this.#ports.length === 0;
+  }
+
+  #poll(port: Port): boolean {
+    if (port.handler?.poll()) {
+      port.quiet = 0;
+      return true;
+    }
+    if (++port.quiet > MAX_QUIET || this.#ports.length > MAX_HOT) this.#arm(port);
+    return false;
+  }
+
+  #arm(port: Port): void {
+    if (port.handler?.arm() ?? true) this.remove(port);
+  }
+}
