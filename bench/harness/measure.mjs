@@ -20,6 +20,8 @@ const PARKED_INTERVAL_MS = 2;
 const PARKED_WARM_UP_MESSAGES = 25;
 const FIRST_BATCH = 64;
 const LARGEST_GROWTH = 8;
+const STILL_FASTER = 1.15;
+const LONGEST_WARM_UP = 5;
 /** Keeps the stamps of a batch, and the memory of its process, in bounds. */
 const LARGEST_BATCH = { rtt: 1 << 21, oneway: 1 << 26 };
 const IDLE_CONNECTIONS = 100;
@@ -139,6 +141,8 @@ async function measureIdle(pair, { settleMs, idleMs }) {
 }
 
 /**
+ * Runs batches for a time, and until they get no faster: code that is still being
+ * compiled would be measured as a slow transport.
  * @param {(count: number) => Promise<{ elapsedMs: number }>} runBatch
  * @param {Times} times
  * @param {number} largest
@@ -146,12 +150,17 @@ async function measureIdle(pair, { settleMs, idleMs }) {
  */
 async function warmUp(runBatch, { warmUpMs, measureMs }, largest) {
   let spentMs = 0;
+  let best = 0;
   for (let count = FIRST_BATCH; ; ) {
     const { elapsedMs } = await runBatch(count);
     spentMs += elapsedMs;
     const perMs = count / elapsedMs;
-    if (spentMs >= warmUpMs) return Math.max(FIRST_BATCH, Math.min(largest, Math.ceil(perMs * measureMs)));
-    // What is left of the warm-up, in one batch if the growth allows it.
-    count = Math.max(count, Math.min(largest, count * LARGEST_GROWTH, Math.ceil(perMs * (warmUpMs - spentMs) * 1.1)));
+    const isSteady = perMs < best * STILL_FASTER || spentMs >= warmUpMs * LONGEST_WARM_UP;
+    if (spentMs >= warmUpMs && isSteady) {
+      return Math.max(FIRST_BATCH, Math.min(largest, Math.ceil(perMs * measureMs)));
+    }
+    best = Math.max(best, perMs);
+    const nextMs = Math.max(warmUpMs - spentMs, warmUpMs / 2);
+    count = Math.max(FIRST_BATCH, Math.min(largest, count * LARGEST_GROWTH, Math.ceil(perMs * nextMs)));
   }
 }

@@ -1,4 +1,4 @@
-import { ShmloopError } from '../errors.js';
+import { ShmloopError, systemError } from '../errors.js';
 import { domain } from '../event/index.js';
 import type { Sleep } from '../ring/index.js';
 import type { Endpoint } from './endpoint.js';
@@ -50,11 +50,12 @@ export function receiveSync(endpoint: Endpoint, timeout: number): Buffer | null 
 export function sendSync(endpoint: Endpoint, data: Uint8Array, timeout: number): void {
   const { sender } = endpoint;
   if (sender === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not send');
+  if (isGone(endpoint)) throw broken();
   endpoint.send(TYPE.message, 0, data);
   sender.publish();
   if (sender.queued === 0) return;
   const deadline = performance.now() + timeout;
-  while (sender.queued > 0 && !endpoint.isClosed) {
+  while (sender.queued > 0) {
     sender.flush();
     sender.publish();
     const side = {
@@ -68,6 +69,8 @@ export function sendSync(endpoint: Endpoint, data: Uint8Array, timeout: number):
       if (!sender.withdraw()) endpoint.finish(error);
       throw error;
     }
+    // What waited for room is lost with the peer.
+    if (isGone(endpoint)) throw broken();
   }
 }
 
@@ -99,6 +102,14 @@ function spin(side: Side, deadline: number): boolean {
     }
   } while (domain.blocking.shouldPoll() && performance.now() < until);
   return false;
+}
+
+function isGone(endpoint: Endpoint): boolean {
+  return endpoint.isClosed || endpoint.port.isPeerGone;
+}
+
+function broken(): Error {
+  return systemError('EPIPE', 'write', 'the peer is gone');
 }
 
 function timedOut(what: string, timeout: number): ShmloopError {

@@ -120,7 +120,10 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     this.#checkSend(length);
     if (length > this.maxReservation) throw tooLarge(length, this.maxReservation);
     if (this.#endpoint.port.isPeerGone || sender === undefined) return null;
-    return sender.reserve(length) ?? null;
+    const slot = sender.reserve(length);
+    // Its room is waited for from now on.
+    if (slot === undefined) this.#endpoint.port.activate();
+    return slot ?? null;
   }
 
   /** The most that can be reserved: what goes as one frame. Bytes. */
@@ -142,6 +145,8 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     }
     if (this.closed || this.#endpoint.port.isPeerGone) return;
     sender.commit(bytes);
+    // What came up meanwhile, a reply or the end, waited for this.
+    if (sender.queued > 0) this.#endpoint.port.activate();
   }
 
   /**
@@ -175,7 +180,7 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
   consume(consumer: (view: Buffer) => void): this {
     if (typeof consumer !== 'function') throw invalid('a consumer is a function');
     this.#claim('consume');
-    this.#endpoint.onView = consumer;
+    this.#endpoint.show = consumer;
     return this;
   }
 

@@ -2,30 +2,19 @@ import { ShmloopError, systemError } from '../errors.js';
 import { domain } from '../event/index.js';
 import type { Port, PortHandler } from '../link/index.js';
 import { type FrameType, TYPE } from './framing.js';
+import { Intake, type Waiter } from './intake.js';
 import { invalid, type Limits } from './limits.js';
-import { Queue } from './queue.js';
 import { Receiver, type Sink } from './receiver.js';
 import { type RequestOptions, Requests } from './requests.js';
 import { Responder } from './responder.js';
 import { Sender } from './sender.js';
 
 const NOTHING = new Uint8Array(0);
-/** Messages set aside at a time for who pulls them one by one. */
-const PULL_MESSAGES = 256;
-/** Bytes set aside while only requests or replies are wanted; beyond, they wait behind the messages in the ring. */
-const ASIDE_BYTES = 1024 * 1024;
-
 /** What a channel is told; each is called outside of any reading of the ring. */
 export interface EndpointEvents {
   drained(): void;
   ended(): void;
   closed(error: Error | undefined): void;
-}
-
-/** Settles a promise of the next message. */
-export interface Waiter {
-  resolve(message: Buffer | undefined): void;
-  reject(error: Error): void;
 }
 
 /**
@@ -39,17 +28,11 @@ export class Endpoint implements PortHandler, Sink {
   readonly receiver: Receiver | undefined;
   readonly requests = new Requests();
   readonly responder: Responder;
-  readonly #inbox = new Queue<Buffer>();
+  readonly #intake = new Intake();
   readonly #drainWaiters: { resolve(): void; reject(error: Error): void }[] = [];
-  #inboxBytes = 0;
   #events: WeakRef<EndpointEvents> | undefined;
   /** Keeps the channel while it has listeners. */
   held: EndpointEvents | undefined;
-  #push: ((message: Buffer) => void) | undefined;
-  #view: ((message: Buffer) => void) | undefined;
-  #waiter: Waiter | undefined;
-  #isPulling = false;
-  #thrown: { error: unknown } | undefined;
   #end: Promise<void> | undefined;
   #isEndSent = false;
   #isEndDelivered = false;
@@ -92,24 +75,19 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   /** Takes each message, in private memory, as it comes. */
-  set push(push: ((message: Buffer) => void) | undefined) {
-    this.#push = push;
+  set push(push: Intake['push']) {
+    this.#intake.push = push;
     this.#wantMore();
   }
 
   /** Takes each message where it is, in the ring, for the time of the call. */
-  set onView(view: ((message: Buffer) => void) | undefined) {
-    this.#view = view;
+  set show(show: Intake['show']) {
+    this.#intake.show = show;
     this.#wantMore();
   }
 
-  get view(): ((message: Buffer) => void) | undefined {
-    return this.#view === undefined ? undefined : this.#callView;
-  }
-
-  /** Whether messages have a taker already. */
-  get isConsumed(): boolean {
-    return this.#push !== undefined || this.#view !== undefined || this.#waiter !== undefined;
+  get view(): Sink['view'] {
+    return this.#intake.show === undefined ? undefined : this.#intake.callShow;
   }
 
   set handler(handler: Responder['handler']) {
@@ -131,7 +109,7 @@ export class Endpoint implements PortHandler, Sink {
     const reply = this.requests.add(
       options,
       (id) => {
-        if (this.port.isPeerGone || this.#isClosed) throw this.#error ?? systemError('ECONNRESET', 'request', '');
+        if (this.port.isPeerGone || this.#isClosed || this.#isEndDelivered) throw this.#error ?? this.#reset();
         this.send(TYPE.request, id, data);
       },
       (id) => this.send(TYPE.cancel, id, NOTHING),
@@ -159,18 +137,18 @@ export class Endpoint implements PortHandler, Sink {
 
   /** The next message, if there is one already. */
   take(): Buffer | undefined {
-    if (this.#inbox.length === 0 && !this.#isClosed) this.#pull();
-    return this.#shift();
+    if (this.#intake.isEmpty && !this.#isClosed) this.#pull();
+    return this.#intake.take();
   }
 
   /** Whether all messages were taken, and no more will come. */
   get isDrained(): boolean {
-    return this.#inbox.length === 0 && (this.#isClosed || this.receiver === undefined || this.receiver.isEnded);
+    return this.#intake.isEmpty && (this.#isClosed || this.receiver === undefined || this.receiver.isEnded);
   }
 
   /** Gives the next message to `waiter` when it comes. */
   wait(waiter: Waiter): void {
-    this.#waiter = waiter;
+    this.#intake.await(waiter);
     this.#wantMore();
   }
 
@@ -184,15 +162,19 @@ export class Endpoint implements PortHandler, Sink {
 
   poll(): boolean {
     let worked = false;
+    let hasWaited = false;
     try {
       if (this.#isQuiet && !this.#hasNews()) return false;
       if (this.receiver?.fill()) worked = true;
-      if (!this.#isClosed && this.#flush()) worked = true;
+      hasWaited = this.#isWaitingForRoom();
+      if (hasWaited && this.sender?.flush()) worked = true;
     } catch (error) {
       this.finish(error as Error);
       worked = true;
     }
-    this.#rethrow();
+    // From here on the application's code runs, and what it throws is its own affair.
+    this.#intake.rethrow();
+    if (hasWaited && this.sender?.queued === 0) this.#drain();
     if (this.#deliver()) worked = true;
     this.#settle();
     this.#isQuiet = !worked;
@@ -221,17 +203,15 @@ export class Endpoint implements PortHandler, Sink {
   // --- Sink: called while the ring is being read, so nothing here runs code of the application
 
   accepts(type: number): boolean {
-    if (type === TYPE.message) return this.#acceptsMessage();
+    if (type === TYPE.message) return this.#intake.accepts(this.#isAwaited());
     if (type === TYPE.request) return this.#acceptsRequest();
-    if (type === TYPE.large) return this.#acceptsMessage() || this.#acceptsRequest();
+    if (type === TYPE.large) return this.#intake.accepts(this.#isAwaited()) || this.#acceptsRequest();
     return true;
   }
 
   receive(type: number, id: number, data: Buffer): void {
-    if (type === TYPE.message) {
-      this.#inbox.push(data);
-      this.#inboxBytes += data.length;
-    } else if (type === TYPE.request) this.responder.add(id, data);
+    if (type === TYPE.message) this.#intake.add(data);
+    else if (type === TYPE.request) this.responder.add(id, data);
     else if (type === TYPE.reply || type === TYPE.failure) this.#settleRequest(type, id, data);
     else this.responder.cancel(id);
   }
@@ -240,6 +220,7 @@ export class Endpoint implements PortHandler, Sink {
 
   /** Closes now: what is in the ring already can still be read at the other end, what waits for room is lost. */
   close(): void {
+    this.#intake.clear();
     this.finish();
   }
 
@@ -261,7 +242,7 @@ export class Endpoint implements PortHandler, Sink {
     this.requests.rejectAll(reason);
     this.responder.abortAll();
     for (const { reject } of this.#drainWaiters.splice(0)) reject(reason);
-    this.#finishWaiter(error);
+    this.#intake.end(error);
     // Later, as Node's own do: never from within the call that closed it.
     process.nextTick(() => {
       const events = this.#events?.deref();
@@ -278,17 +259,10 @@ export class Endpoint implements PortHandler, Sink {
     return sender !== undefined && sender.queued > 0 && sender.hasRoom();
   }
 
-  #acceptsMessage(): boolean {
-    if (this.#push !== undefined) return true;
-    if (this.#view !== undefined) return this.#thrown === undefined;
-    if (this.#waiter !== undefined || this.#isPulling) return this.#inbox.length < PULL_MESSAGES;
-    return this.#isAwaited() && this.#inboxBytes < ASIDE_BYTES;
-  }
-
   #acceptsRequest(): boolean {
     if (this.responder.handler !== undefined) return this.responder.hasRoom;
     // Whoever reads this channel without handling requests shall not be stuck behind one: it is refused.
-    return this.isConsumed || this.#isPulling || this.requests.size > 0;
+    return this.#intake.isConsumed || this.requests.size > 0;
   }
 
   /** Whether somebody waits for what may come behind messages that nobody takes. */
@@ -296,46 +270,16 @@ export class Endpoint implements PortHandler, Sink {
     return this.responder.handler !== undefined || this.requests.size > 0;
   }
 
-  readonly #callView = (message: Buffer): void => {
-    try {
-      this.#view?.(message);
-    } catch (error) {
-      this.#thrown = { error };
-    }
-  };
-
-  /** An error of the application's `consume` goes where errors of listeners go, once the ring is in order. */
-  #rethrow(): void {
-    const thrown = this.#thrown;
-    if (thrown === undefined) return;
-    this.#thrown = undefined;
-    throw thrown.error;
-  }
-
   #pull(): void {
-    this.#isPulling = true;
+    this.#intake.isPulling = true;
     try {
       this.receiver?.fill();
     } catch (error) {
       this.finish(error as Error);
     } finally {
-      this.#isPulling = false;
+      this.#intake.isPulling = false;
     }
-    if (this.#inbox.length === 0) this.#settle();
-  }
-
-  #shift(): Buffer | undefined {
-    const message = this.#inbox.shift();
-    if (message !== undefined) this.#inboxBytes -= message.length;
-    return message;
-  }
-
-  #flush(): boolean {
-    const { sender } = this;
-    if (sender === undefined || sender.queued === 0) return false;
-    const progress = sender.flush();
-    if (sender.queued === 0) this.#drain();
-    return progress;
+    if (this.#intake.isEmpty) this.#settle();
   }
 
   #drain(): void {
@@ -346,29 +290,17 @@ export class Endpoint implements PortHandler, Sink {
 
   /** Gives to the application what was received. @returns whether there was anything */
   #deliver(): boolean {
-    let worked = this.responder.run();
-    if (worked) domain.yieldSoon();
-    while (this.#push !== undefined && this.#inbox.length > 0) {
-      worked = true;
-      this.#push(this.#shift() as Buffer);
-    }
-    while (this.#view !== undefined && this.#inbox.length > 0) {
-      worked = true;
-      this.#view(this.#shift() as Buffer);
-    }
-    if (this.#waiter !== undefined && this.#inbox.length > 0) {
-      worked = true;
-      domain.yieldSoon();
-      this.#takeWaiter()?.resolve(this.#shift());
-    }
-    return worked;
+    // What is awaited goes on when the turn is over, and so it should be soon.
+    if (this.#intake.isAwaited || this.responder.isWaiting) domain.yieldSoon();
+    const hasRun = this.responder.run();
+    return this.#intake.deliver() || hasRun;
   }
 
   /** What follows from the state that the turn led to. */
   #settle(): void {
     if (this.#isClosed) return;
     const { receiver } = this;
-    if (receiver?.isEnded && this.#inbox.length === 0 && !this.#isEndDelivered) this.#deliverEnd();
+    if (receiver?.isEnded && this.#intake.isEmpty && !this.#isEndDelivered) this.#deliverEnd();
     const isReceived = receiver === undefined || this.#isEndDelivered;
     if (isReceived && receiver !== undefined && !this.limits.allowHalfOpen && this.responder.running === 0) {
       this.end().catch(ignore);
@@ -383,6 +315,7 @@ export class Endpoint implements PortHandler, Sink {
     if (isReceived) return this.finish(this.#isEndSent ? undefined : this.#reset());
     try {
       if (this.receiver?.isEmpty()) this.finish(this.#reset());
+      else if (this.receiver?.isStalled) this.requests.rejectAll(this.#reset());
     } catch (error) {
       this.finish(error as Error);
     }
@@ -390,21 +323,9 @@ export class Endpoint implements PortHandler, Sink {
 
   #deliverEnd(): void {
     this.#isEndDelivered = true;
-    this.#finishWaiter(undefined);
+    this.#intake.end();
+    this.requests.rejectAll(this.#reset());
     this.#events?.deref()?.ended();
-  }
-
-  #finishWaiter(error: Error | undefined): void {
-    const waiter = this.#takeWaiter();
-    if (waiter === undefined) return;
-    if (error === undefined) waiter.resolve(undefined);
-    else waiter.reject(error);
-  }
-
-  #takeWaiter(): Waiter | undefined {
-    const waiter = this.#waiter;
-    this.#waiter = undefined;
-    return waiter;
   }
 
   #settleRequest(type: number, id: number, data: Buffer): void {
@@ -414,12 +335,12 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #isInUse(): boolean {
-    return this.isConsumed || this.#isAwaited() || this.#drainWaiters.length > 0;
+    return this.#intake.isConsumed || this.#isAwaited() || this.#drainWaiters.length > 0;
   }
 
   #isWaitingForRoom(): boolean {
     const { sender } = this;
-    return sender !== undefined && sender.queued > 0 && !sender.isReserved && !this.port.isPeerGone;
+    return sender !== undefined && sender.queued > 0 && !sender.isReserved && !this.#isClosed && !this.port.isPeerGone;
   }
 
   #wantMore(): void {
@@ -461,7 +382,7 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #reset(): Error {
-    return systemError('ECONNRESET', 'read', 'the peer closed the channel or died');
+    return systemError('ECONNRESET', 'read', 'the peer ended or closed the channel, or died');
   }
 }
 

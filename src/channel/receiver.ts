@@ -40,7 +40,8 @@ export class Receiver {
   readonly #maxMessageSize: number;
   readonly #releaseAt: number;
   #large: Large | undefined;
-  #isStalled = false;
+  /** The type of the next frame, if nobody wanted it at the last look. */
+  #stalledBy: number | undefined;
   #isEnded = false;
   #isClosed = false;
 
@@ -53,7 +54,7 @@ export class Receiver {
 
   /** Whether the next frame waits for somebody to want it. */
   get isStalled(): boolean {
-    return this.#isStalled;
+    return this.#stalledBy !== undefined;
   }
 
   /** Whether the end was received: nothing follows. */
@@ -69,7 +70,7 @@ export class Receiver {
   fill(): boolean {
     const reader = this.#reader;
     let left = TURN_BYTES;
-    this.#isStalled = false;
+    this.#stalledBy = undefined;
     while (left > 0 && !this.#isEnded && !this.#isClosed) {
       if (reader.unread === 0 && reader.observe() === 0) break;
       const took = this.#takeFrames();
@@ -89,7 +90,7 @@ export class Receiver {
 
   /** Whether there is something that may be taken. */
   hasNews(): boolean {
-    return !this.#isStalled && !this.#isEnded && this.#reader.observe() > 0;
+    return !this.#isHeldUp() && !this.#isEnded && this.#reader.observe() > 0;
   }
 
   /** Whether everything published was taken. */
@@ -99,7 +100,7 @@ export class Receiver {
 
   /** Arms the wake-up for when there is more. @returns false when there is */
   park(sleep: Sleep): boolean {
-    if (this.#isStalled || this.#isEnded) return true;
+    if (this.#isHeldUp() || this.#isEnded) return true;
     return this.#reader.park(sleep);
   }
 
@@ -110,6 +111,11 @@ export class Receiver {
   /** Blocks after a {@link park} on the futex. @returns false when the time was up */
   wait(milliseconds: number): boolean {
     return this.#reader.wait(milliseconds);
+  }
+
+  /** Whether the next frame is still unwanted: what came before it may have been delivered since. */
+  #isHeldUp(): boolean {
+    return this.#stalledBy !== undefined && !this.#sink.accepts(this.#stalledBy);
   }
 
   /** @returns the bytes taken; 0 when the next frame is not wanted now */
@@ -141,7 +147,7 @@ export class Receiver {
       this.#dispatch(typeOf(first), idOf(first), buffer, from, length);
     }
     trim(at);
-    if (at === 0 && !this.#isStalled) throw broken('a header that changed while it was read');
+    if (at === 0 && !this.isStalled) throw broken('a header that changed while it was read');
     reader.take(at);
     return at;
   }
@@ -222,7 +228,7 @@ export class Receiver {
 
   #wants(type: number): boolean {
     const wanted = type === TYPE.part || this.#sink.accepts(type);
-    if (!wanted) this.#isStalled = true;
+    if (!wanted) this.#stalledBy = type;
     return wanted;
   }
 

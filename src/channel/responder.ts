@@ -55,6 +55,11 @@ export class Responder {
     return this.#running.size + this.#waiting.length;
   }
 
+  /** Whether requests wait for {@link run}. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   get hasRoom(): boolean {
     return this.running < MAX_RUNNING;
   }

@@ -61,7 +61,7 @@ export class Sender implements Publishable {
    */
   send(type: FrameType, id: number, data: Uint8Array, done?: () => void): boolean {
     const length = data.length;
-    if (this.#queue.length === 0 && length <= this.#maxPayload && this.#writer.hasRoom(frameLength(length))) {
+    if (this.#isFree() && length <= this.#maxPayload && this.#writer.hasRoom(frameLength(length))) {
       this.#put(type, id, data, 0, length);
       done?.();
       return true;
@@ -157,6 +157,11 @@ export class Sender implements Publishable {
     this.publish();
     this.#isClosed = true;
     return this.#queue.clear().length;
+  }
+
+  /** Whether the next frame may follow the last: nothing waits, and no reservation holds its place. */
+  #isFree(): boolean {
+    return this.#queue.length === 0 && !this.isReserved;
   }
 
   /** One frame of a queued message. @returns whether there was room for it */

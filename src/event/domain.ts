@@ -61,7 +61,8 @@ class Domain {
   /** A link has, or may have, something to do: it is polled from the next turn on. */
   activate(link: Pollable): void {
     this.#active.add(link);
-    if (!this.#inTurn) this.inOwnContext(() => this.#schedule());
+    if (this.#inTurn || this.#immediate?.hasRef()) return;
+    this.inOwnContext(() => this.#schedule());
   }
 
   /** Runs `make` outside of the caller's async context, so that no handler inherits it. */

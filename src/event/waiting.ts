@@ -13,17 +13,25 @@ const MODES: readonly string[] = ['park', 'adaptive', 'spin'];
 /** About what parking and being woken costs: polling longer never pays. Milliseconds, as all times here. */
 const LONGEST = 0.05;
 const SHORTEST = 0.005;
+/** Waits for which polling is left alone after it failed again and again. */
+const MOST_SKIPPED = 1024;
 
 /**
- * Decides between polling and parking. The bound of polling doubles when a wait
- * was so short that polling would have met its end, and halves when it was not:
- * the algorithm of KVM's halt polling (Linux, virt/kvm/kvm_main.c).
+ * Decides between polling and parking, as KVM's halt polling does (Linux, virt/kvm/kvm_main.c): a wait
+ * that parked, and was so short that polling would have met its end, is reason to poll next time.
+ *
+ * Unlike there, polling has to pay at once. Where the peer waits for the very CPU that we poll on, every
+ * wait is a little longer than the bound, however far that grows. So after a poll in vain the next wait
+ * parks, after another the next two, four, and so on.
  */
 export class Waiting {
   #mode: WaitingMode = 'adaptive';
   #bound = 0;
   /** When the present wait began; negative when there is none. */
   #since = -1;
+  /** Waits that are yet to park whatever the bound. */
+  #skip = 0;
+  #penalty = 0;
 
   get mode(): WaitingMode {
     return this.#mode;
@@ -35,6 +43,8 @@ export class Waiting {
     }
     this.#mode = mode;
     this.#bound = 0;
+    this.#skip = 0;
+    this.#penalty = 0;
   }
 
   /** Whether polling may take a CPU at all: the only one is the peer's, too. */
@@ -55,12 +65,22 @@ export class Waiting {
     if (this.#mode === 'spin') return true;
     const now = performance.now();
     if (this.#since < 0) this.#since = now;
-    return now - this.#since < this.#bound;
+    return this.#skip === 0 && now - this.#since < this.#bound;
   }
 
   #adapt(waited: number): void {
-    if (waited <= this.#bound) return;
-    if (waited <= LONGEST) this.#bound = Math.min(LONGEST, Math.max(SHORTEST, this.#bound * 2));
-    else this.#bound = this.#bound / 2 < SHORTEST ? 0 : this.#bound / 2;
+    if (this.#skip > 0) this.#skip--;
+    else if (waited <= this.#bound) return this.#succeeded();
+    else if (this.#bound > 0) this.#failed();
+    this.#bound = waited <= LONGEST ? Math.min(LONGEST, Math.max(SHORTEST, 2 * waited)) : 0;
+  }
+
+  #succeeded(): void {
+    this.#penalty >>= 1;
+  }
+
+  #failed(): void {
+    this.#penalty = Math.min(MOST_SKIPPED, Math.max(1, 2 * this.#penalty));
+    this.#skip = this.#penalty;
   }
 }

@@ -69,8 +69,6 @@ byte selector[LINKS];
 bool asleep[LINKS];
 bool doorbell[LINKS];
 
-bool hot[RINGS] = true;
-bool isActive[LINKS] = true;
 byte blockingCalls;
 
 /* Sleeps that were neither taken back nor answered by a ring. */
@@ -147,11 +145,8 @@ proctype Notifier(byte link) {
 
 inline setHot() {
   d_step {
-    for (ring : firstRing(link) + word * RINGS_PER_WORD .. lastRing(link)) {
-      if
-      :: port(ring) / RINGS_PER_WORD == word && (bits & pendingBit(port(ring))) -> hot[ring] = true
-      :: else
-      fi
+    for (ring : firstRing(link) .. lastRing(link)) {
+      hot[ring] = hot[ring] || (port(ring) / RINGS_PER_WORD == word && (bits & pendingBit(port(ring))))
     }
     ring = 0;
     bits = 0
@@ -164,53 +159,78 @@ inline collect() {
 #else
 #ifdef MUTANT_CLEAR_SELECTOR_BY_STORE
   groups = selector[link];
-  if
-  :: groups -> selector[link] = 0
-  :: else
-  fi;
+  selector[link] = (groups -> 0 : selector[link]);
 #else
   d_step { groups = selector[link]; selector[link] = 0 };
 #endif
 #endif
-  for (word : 0 .. WORDS - 1) {
-    if
-    :: groups & groupBit(word) ->
-#ifdef MUTANT_CLEAR_PENDING_BY_STORE
+  do
+  :: atomic {
+       word < WORDS && (groups & groupBit(word)) ->
        bits = pendingOf(link, word);
-       pendingOf(link, word) = 0;
-       setHot()
-#else
-       atomic { bits = pendingOf(link, word); pendingOf(link, word) = 0; setHot() }
+#ifdef MUTANT_CLEAR_PENDING_BY_STORE
+     };
+     atomic {
 #endif
-    :: else
-    fi
-  }
+       pendingOf(link, word) = 0;
+       setHot();
+       word++
+     }
+  :: atomic { word < WORDS && !(groups & groupBit(word)) -> word++ }
+  :: word == WORDS -> break
+  od;
 #ifdef MUTANT_PENDING_BEFORE_SELECTOR
   selector[link] = 0;
 #endif
-  word = 0;
-  groups = 0
+  atomic { word = 0; groups = 0 }
+}
+
+/* Takes an item from each hot ring that has one. */
+inline read() {
+  ring = firstRing(link);
+  do
+  :: d_step {
+       ring <= lastRing(link) ->
+       if
+       :: hot[ring] && items[ring] > 0 -> items[ring]--; worked = true
+       :: else
+       fi;
+       ring++
+     }
+  :: ring > lastRing(link) -> break
+  od;
+  ring = 0
 }
 
 inline turn() {
   worked = false;
-  for (link : 0 .. LINKS - 1) {
-    if
-    :: isActive[link] ->
-       collect();
-       for (ring : firstRing(link) .. lastRing(link)) {
-         d_step {
-           if
-           :: hot[ring] && items[ring] > 0 -> items[ring]--; worked = true
-           :: else
-           fi
-         }
-       }
-       ring = 0
-    :: else
-    fi
-  }
+  do
+  :: link < LINKS && isActive[link] -> collect(); read(); link++
+  :: link < LINKS && !isActive[link] -> link++
+  :: link == LINKS -> break
+  od;
   link = 0
+}
+
+inline arm() {
+  ring = firstRing(link);
+  do
+  :: d_step {
+       ring <= lastRing(link) ->
+       if
+       :: hot[ring] && items[ring] == 0 -> parked[ring] = true; hot[ring] = false
+#ifdef MUTANT_IGNORE_FAILED_ARM
+       :: hot[ring] && items[ring] > 0 -> hot[ring] = false
+#else
+       :: hot[ring] && items[ring] > 0 -> awake = true
+#endif
+       :: else
+       fi;
+       ring++
+     }
+  :: ring > lastRing(link) -> break
+  od;
+  ring = 0
 }
 
 inline wake(link) {
@@ -223,23 +243,6 @@ inline wake(link) {
   }
 }
 
-inline arm() {
-  for (ring : firstRing(link) .. lastRing(link)) {
-    d_step {
-      if
-      :: hot[ring] && items[ring] == 0 -> parked[ring] = true; hot[ring] = false
-#ifdef MUTANT_IGNORE_FAILED_ARM
-      :: hot[ring] && items[ring] > 0 -> hot[ring] = false
-#else
-      :: hot[ring] && items[ring] > 0 -> awake = true
-#endif
-      :: else
-      fi
-    }
-  }
-  ring = 0
-}
-
 inline setAsleep() {
   d_step {
     if
@@ -250,45 +253,39 @@ inline setAsleep() {
   }
 }
 
-inline lookOnce() {
+inline look() {
   awake = (selector[link] != 0)
 }
 
 inline sleep() {
-#ifndef MUTANT_ARM_LAST
-  arm();
-#endif
-  if
-  :: !awake ->
 #ifdef MUTANT_LOOK_BEFORE_ASLEEP
-     lookOnce();
-     setAsleep();
+  look();
+  setAsleep();
 #else
-     setAsleep();
-     lookOnce();
-#endif
-#ifdef MUTANT_ARM_LAST
-     arm();
+  setAsleep();
+  look();
 #endif
 #ifdef MUTANT_DRAIN_WHEN_ASLEEP
-     doorbell[link] = false;
+  doorbell[link] = false;
 #endif
-     if
-     :: awake -> wake(link)
-     :: else -> isActive[link] = false
-     fi
-  :: else
-  fi;
-  awake = false
+  if
+  :: awake -> wake(link)
+  :: !awake -> isActive[link] = false
+  fi
 }
 
 inline fallAsleep() {
-  for (link : 0 .. LINKS - 1) {
-    if
-    :: isActive[link] -> sleep()
-    :: else
-    fi
-  }
+  do
+  :: link < LINKS && isActive[link] ->
+     arm();
+     if
+     :: awake
+     :: !awake -> sleep()
+     fi;
+     d_step { awake = false; link++ }
+  :: link < LINKS && !isActive[link] -> link++
+  :: link == LINKS -> break
+  od;
   link = 0
 }
 
@@ -300,8 +297,9 @@ inline answerDoorbell(link) {
   isActive[link] = true
 }
 
+/* Ends when it was woken, at once if it has no patience, or when nothing will come any more. */
 inline block() {
-  atomic { blockingCalls > 0 -> blockingCalls-- ; select(ring : 0 .. RINGS - 1) };
+  atomic { blockingCalls > 0 -> blockingCalls--; select(ring : 0 .. RINGS - 1); select(patience : 0 .. 1) };
   d_step {
     if
     :: items[ring] > 0 -> items[ring]--
@@ -312,22 +310,27 @@ inline block() {
   atomic {
     if
     :: !futexSleeps
+    :: futexSleeps && !patience
     :: futexSleeps && unsent[ring] == 0 && items[ring] == 0
     fi;
     futexSleeps = false
   };
-  d_step { parked[ring] = false; onFutex[ring] = false };
+  d_step {
+    parked[ring] = false;
+    onFutex[ring] = false;
 #ifndef MUTANT_FORGET_AFTER_BLOCKING
-  hot[ring] = true;
-  isActive[linkOf(ring)] = true;
+    hot[ring] = true;
+    isActive[linkOf(ring)] = true;
 #endif
-  ring = 0
+    ring = 0
+  }
 }
 
 #define rings(link) (link < LINKS && doorbell[link])
 #define polls(link) (link < LINKS && isActive[link])
 
 proctype Sleeper() {
+  bool hot[RINGS] = true, isActive[LINKS] = true;
   byte link, ring, word, groups, bits;
   bool worked, awake, patience;
 
@@ -362,10 +365,12 @@ init {
   timeout;
   d_step {
     for (i : 0 .. RINGS - 1) {
-      assert(items[i] == 0 && unsent[i] == 0 && parked[i] && !onFutex[i])
+      assert(items[i] == 0);
+      assert(parked[i] && !onFutex[i])
     };
     for (i : 0 .. LINKS - 1) {
-      assert(asleep[i] && !isActive[i] && !doorbell[i] && selector[i] == 0)
+      assert(asleepOf(i) && !doorbell[i]);
+      assert(selector[i] == 0)
     }
   }
 }

@@ -59,18 +59,12 @@
 #define isLast(header) (((header) & 4) != 0)
 #define lengthOf(header) ((header) & 3)
 
-#ifdef MUTANT_WAKE_WHEN_HALF_FREE
-#define enoughFree(before, released) (available(before) + released >= CAPACITY / 2)
-#else
-#ifdef MUTANT_WAKE_BY_FREE_BEFORE
+#if defined(MUTANT_WAKE_BY_FREE_BEFORE)
 #define enoughFree(before, released) (available(before) >= MAX_FRAME)
-#else
-#ifdef MUTANT_WAKE_BY_RELEASED
+#elif defined(MUTANT_WAKE_BY_RELEASED)
 #define enoughFree(before, released) (released >= MAX_FRAME)
 #else
 #define enoughFree(before, released) (available(before) + released >= MAX_FRAME)
-#endif
-#endif
 #endif
 
 byte word = CAPACITY;
@@ -112,7 +106,7 @@ inline clearBeforeWake(bits, parkedBit, owed) {
 #ifndef MUTANT_WAKE_WITHOUT_CLEAR
     word = without(word, bits);
 #endif
-#ifndef MUTANT_DECIDE_BY_OLD
+#if !defined(MUTANT_DECIDE_BY_OLD) && !defined(MUTANT_WAKE_WITHOUT_CLEAR)
     assert(owed || !(old & parkedBit));
 #endif
     owed = false
@@ -229,7 +223,9 @@ inline parkWriter(marks) {
 }
 
 inline unparkWriter() {
+#ifndef MUTANT_NO_UNPARK
   word = without(word, WRITER); writerOwed = false
+#endif
 }
 
 inline waitWriter() {
@@ -357,14 +353,12 @@ inline parkReader(marks) {
      };
      atomic {
        if
-#ifdef MUTANT_READER_PARKS_BY_STORE
+#if defined(MUTANT_READER_PARKS_BY_STORE)
        :: true ->
-#else
-#ifdef MUTANT_READER_PARKS_BY_OR
+#elif defined(MUTANT_READER_PARKS_BY_OR)
        :: true -> seen = word;
 #else
        :: word == seen ->
-#endif
 #endif
           word = seen | marks; readerOwed = true; parked = marks; seen = 0; break
        :: else
@@ -374,7 +368,9 @@ inline parkReader(marks) {
 }
 
 inline unparkReader() {
+#ifndef MUTANT_NO_UNPARK
   word = without(word, READER); readerOwed = false
+#endif
 }
 
 inline waitReader() {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type Channel, type ChannelOptions, configure, connect, type WaitingMode } from '../../src/index.js';
 import { type Agent, agentHere, agentInProcess, agentInWorker, type Run, type Work } from './agent.js';
-import { useRuntimeDirectory } from './runtime.js';
+import { shareRuntimeDirectory } from './runtime.js';
 
 export const PLACES = {
   'within one domain': agentHere,
@@ -38,7 +38,7 @@ export function newName(): string {
 export function useRig(place: Place, waiting: WaitingMode, ringSize: number): Rig {
   const opened: Channel[] = [];
   let agent: Agent;
-  useRuntimeDirectory();
+  shareRuntimeDirectory();
   beforeAll(async () => {
     configure({ waiting });
     agent = await PLACES[place]();

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 
 /** Makes a directory, mode 0700, in which this process and its children find and bind names. */
 export function makeRuntimeDirectory(): string {
@@ -17,10 +17,22 @@ export function useRuntimeDirectory(): { readonly path: string } {
   beforeEach(() => {
     current.path = makeRuntimeDirectory();
   });
-  afterEach(() => {
-    rmSync(current.path, { recursive: true, force: true });
-    if (before === undefined) delete process.env.XDG_RUNTIME_DIR;
-    else process.env.XDG_RUNTIME_DIR = before;
-  });
+  afterEach(() => removeRuntimeDirectory(current.path, before));
   return current;
+}
+
+/** Gives the tests of a `describe` one runtime directory, for helpers that live as long. */
+export function shareRuntimeDirectory(): void {
+  const before = process.env.XDG_RUNTIME_DIR;
+  let path: string;
+  beforeAll(() => {
+    path = makeRuntimeDirectory();
+  });
+  afterAll(() => removeRuntimeDirectory(path, before));
+}
+
+function removeRuntimeDirectory(path: string, before: string | undefined): void {
+  rmSync(path, { recursive: true, force: true });
+  if (before === undefined) delete process.env.XDG_RUNTIME_DIR;
+  else process.env.XDG_RUNTIME_DIR = before;
 }

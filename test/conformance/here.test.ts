@@ -1,0 +1,3 @@
+import { conformance } from './suite/index.js';
+
+conformance('within one domain');
