@@ -10,15 +10,16 @@ import { usableCpus } from './cpus.js';
 export type WaitingMode = 'park' | 'adaptive' | 'spin';
 
 const MODES: readonly string[] = ['park', 'adaptive', 'spin'];
-/** About what parking and being woken costs: polling longer never pays. Milliseconds, as all times here. */
+/** About what it costs to park and be woken: polling for longer never pays. Milliseconds, as all times here. */
 const LONGEST = 0.05;
-const SHORTEST = 0.005;
+/** A peer that is parked, too, takes so long at most to wake up and answer: then both are awake. */
+const PROBE = 0.2;
 /** Waits for which polling is left alone after it failed again and again. */
 const MOST_SKIPPED = 1024;
 
 /**
  * Decides between polling and parking, as KVM's halt polling does (Linux, virt/kvm/kvm_main.c): a wait
- * that parked, and was so short that polling would have met its end, is reason to poll next time.
+ * that was short although it parked is reason to poll next time.
  *
  * Unlike there, polling has to pay at once. Where the peer waits for the very CPU that we poll on, every
  * wait is a little longer than the bound, however far that grows. So after a poll in vain the next wait
@@ -70,12 +71,13 @@ export class Waiting {
 
   #adapt(waited: number): void {
     if (this.#skip > 0) this.#skip--;
-    else if (waited <= this.#bound) return this.#succeeded();
+    else if (this.#bound > 0 && waited <= Math.min(this.#bound, LONGEST)) return this.#succeeded();
     else if (this.#bound > 0) this.#failed();
-    this.#bound = waited <= LONGEST ? Math.min(LONGEST, Math.max(SHORTEST, 2 * waited)) : 0;
+    this.#bound = waited <= PROBE ? PROBE : 0;
   }
 
   #succeeded(): void {
+    this.#bound = LONGEST;
     this.#penalty >>= 1;
   }
 

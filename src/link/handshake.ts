@@ -37,6 +37,7 @@ export async function dialHandshake(
 ): Promise<Handshaken | string> {
   const peer = admit(socket);
   const exchange = new Exchange(socket);
+  let theirs: Bell | undefined;
   try {
     exchange.control.send({ kind: 'hello', text: domainId });
     const [welcome, descriptors] = await exchange.expect('welcome');
@@ -45,10 +46,11 @@ export async function dialHandshake(
       exchange.control.close();
       return welcome.text;
     }
-    const theirs = adoptBell(descriptors);
+    theirs = adoptBell(descriptors);
     const own = await offerBell(exchange.control, { kind: 'ready' });
     return { control: exchange.control, peer, domainId: welcome.text, own, theirs, isDialer: true };
   } catch (error) {
+    discard(theirs);
     exchange.control.close();
     throw error;
   }
@@ -58,14 +60,16 @@ export async function dialHandshake(
 export async function acceptHandshake(socket: Descriptor): Promise<Handshaken> {
   const peer = admit(socket);
   const exchange = new Exchange(socket);
+  let own: Bell | undefined;
   try {
     const [hello, none] = await exchange.expect('hello');
     for (const descriptor of none) descriptor.close();
-    const own = await offerBell(exchange.control, { kind: 'welcome', text: domainId });
+    own = await offerBell(exchange.control, { kind: 'welcome', text: domainId });
     const [, descriptors] = await exchange.expect('ready');
     const theirs = adoptBell(descriptors);
     return { control: exchange.control, peer, domainId: hello.text, own, theirs, isDialer: false };
   } catch (error) {
+    discard(own);
     if ((error as ShmloopError).code === 'ERR_SHMLOOP_VERSION') {
       exchange.control.send({ kind: 'rejected', reason: 'version' });
     }
@@ -87,14 +91,29 @@ function admit(socket: Descriptor): Credentials {
 
 /** Makes this side's event region and doorbell, and passes both. */
 function offerBell(control: ControlSocket, message: { kind: Kind; text?: string }): Promise<Bell> {
-  const { region, descriptor } = Region.create(EVENTS.regionLength, 'plain');
   const doorbell = native().createDoorbell();
+  const { region, descriptor } = createRegion(doorbell);
   return new Promise((resolve) => {
     control.send(message, [descriptor, doorbell], () => {
       descriptor.close();
       resolve({ region, doorbell });
     });
   });
+}
+
+function createRegion(doorbell: Descriptor): ReturnType<typeof Region.create> {
+  try {
+    return Region.create(EVENTS.regionLength, 'plain');
+  } catch (error) {
+    doorbell.close();
+    throw error;
+  }
+}
+
+/** Gives back at once what a failed handshake took: a flood of them must not wait for the garbage collector. */
+function discard(bell: Bell | undefined): void {
+  bell?.region.retire();
+  bell?.doorbell.close();
 }
 
 function adoptBell(descriptors: Descriptor[]): Bell {
@@ -124,6 +143,8 @@ class Exchange implements ControlHandler {
 
   constructor(socket: Descriptor) {
     this.control = new ControlSocket(socket, this);
+    // Whoever waits for the outcome keeps the process alive, if need be.
+    this.control.unref();
   }
 
   async expect(kind: Kind): Promise<[Message, Descriptor[]]> {
@@ -154,7 +175,7 @@ class Exchange implements ControlHandler {
 
   #wait(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, DEADLINE);
+      const timer = setTimeout(resolve, DEADLINE).unref();
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

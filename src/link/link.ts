@@ -17,6 +17,8 @@ import { type Service, services } from './services.js';
 const MAX_EMPTY_DOORBELLS = 1000;
 /** How long the side that dialed keeps a link without channels, in milliseconds. */
 const LINGER = 1000;
+/** How long the peer may take to answer who opens a channel, in milliseconds. */
+const DEADLINE = 5000;
 
 /** One direction of a link's notifications: who sleeps on it owns both. */
 export interface Bell {
@@ -46,6 +48,8 @@ export interface OpenOptions {
 interface PendingOpen {
   readonly name: string;
   readonly ring: OwnRing | undefined;
+  /** Nobody waits any more; the answer must still come, before number and ring can serve again. */
+  isGivenUp: boolean;
   resolve(port: Port): void;
   reject(error: Error): void;
 }
@@ -117,13 +121,15 @@ export class Link implements Pollable, PortLink {
   /**
    * Opens a channel to a name that the peer's domain has bound.
    * @throws ECONNREFUSED when it has not, or its backlog is full; ERR_SHMLOOP_DIRECTION;
-   *   ENOMEM, EMFILE, ENFILE as the kernel does; ECONNRESET when the link ends
+   *   ENOMEM, EMFILE, ENFILE as the kernel does; ECONNRESET when the link ends; ERR_SHMLOOP_TIMEOUT when the
+   *   peer does not answer in time; the signal's reason
    */
-  open(name: string, options: OpenOptions): Promise<Port> {
+  open(name: string, options: OpenOptions, signal?: AbortSignal): Promise<Port> {
     if (!this.isUsable) return Promise.reject(systemError('ECONNRESET', 'connect', name));
     return new Promise((resolve, reject) => {
       const { number, ring, descriptor } = this.#reserve(options.direction !== 'send', options.ringSize);
-      this.#opens.set(number, { name, ring, resolve, reject });
+      const open = { name, ring, isGivenUp: false, ...this.#limitOpen(number, signal, resolve, reject) };
+      this.#opens.set(number, open);
       this.reference(1);
       this.#offer({ kind: 'open', port: number, text: name, ...options }, ring, descriptor);
     });
@@ -256,7 +262,8 @@ export class Link implements Pollable, PortLink {
     try {
       const peerRing = this.#adoptRing(message, descriptor, message.capacity !== 0);
       port.attach(message.peerPort, message.maxMessageSize, peerRing);
-      open.resolve(port);
+      if (open.isGivenUp) port.release();
+      else open.resolve(port);
     } catch (error) {
       // Out of mappings or descriptors: this channel fails. A peer that broke the protocol is cut off.
       port.attach(message.peerPort, 0, undefined);
@@ -317,8 +324,33 @@ export class Link implements Pollable, PortLink {
     const open = this.#opens.get(number);
     if (open === undefined) throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer answered what nobody asked');
     this.#opens.delete(number);
-    this.reference(-1);
+    if (!open.isGivenUp) this.reference(-1);
     return open;
+  }
+
+  /** Wraps what settles an open, so that timer and listener go with it. */
+  #limitOpen(
+    number: number,
+    signal: AbortSignal | undefined,
+    resolve: (port: Port) => void,
+    reject: (error: Error) => void,
+  ): Pick<PendingOpen, 'resolve' | 'reject'> {
+    const giveUp = (error: Error) => {
+      const open = this.#opens.get(number);
+      if (open === undefined || open.isGivenUp) return;
+      open.isGivenUp = true;
+      this.reference(-1);
+      open.reject(error);
+    };
+    const onAbort = () => giveUp(signal?.reason as Error);
+    const onTimeout = () => giveUp(new ShmloopError('ERR_SHMLOOP_TIMEOUT', 'the peer does not answer'));
+    const timer = setTimeout(onTimeout, DEADLINE);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const settle = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    return { resolve: (port) => (settle(), resolve(port)), reject: (error) => (settle(), reject(error)) };
   }
 
   #addPort(number: number, ring: OwnRing | undefined): Port {

@@ -177,7 +177,7 @@ async function connect(path: string): Promise<Descriptor> {
     } catch (error) {
       if (codeOf(error) === 'ECONNREFUSED') removeStaleLater(path);
       if (codeOf(error) !== 'EAGAIN' || performance.now() > deadline) throw refused(error, path);
-      await delay(RETRY);
+      await delay(RETRY, undefined, { ref: false });
     }
   }
 }

@@ -16,6 +16,8 @@ export interface ConnectOptions extends ChannelOptions {
 const DIRECTIONS: readonly Direction[] = ['any', 'both', 'send', 'receive'];
 /** A link that was idle may close just as it is used again; the next dial makes a new one. */
 const TRIES = 3;
+/** Of a timer that is never due, in milliseconds. */
+const LONG = 2 ** 30;
 
 /**
  * Connects to a bound name. Channels between the same two domains share one link.
@@ -32,16 +34,22 @@ export async function connect(name: string, options: ConnectOptions = {}): Promi
   const { direction = 'any', wait = false, signal } = options;
   if (!DIRECTIONS.includes(direction)) throw invalid('direction is one of both, send, receive');
   signal?.throwIfAborted();
-  const open = () => openPort(path, name, { ...limits, direction });
+  const open = () => openPort(path, name, { ...limits, direction }, signal);
   const port = await abortable(wait ? openWhenBound(open, signal) : open(), signal);
   return new Channel(port, limits);
 }
 
-async function openPort(path: string, name: string, options: OpenOptions): Promise<Port> {
+async function openPort(
+  path: string,
+  name: string,
+  options: OpenOptions,
+  signal: AbortSignal | undefined,
+): Promise<Port> {
   for (let tries = 1; ; tries++) {
     const link = await dial(path);
+    signal?.throwIfAborted();
     try {
-      return await link.open(name, options);
+      return await link.open(name, options, signal);
     } catch (error) {
       if (link.isUsable || tries === TRIES || codeOf(error) !== 'ECONNRESET') throw error;
     }
@@ -99,17 +107,20 @@ class Changes {
   }
 }
 
-/** The promise, or the signal's reason; a port that comes too late is let go. */
+/**
+ * The promise, or the signal's reason; a port that comes too late is let go. Only this wait keeps the
+ * process alive, and not a handshake that goes on when it was given up.
+ */
 function abortable(opening: Promise<Port>, signal: AbortSignal | undefined): Promise<Port> {
-  if (signal === undefined) return opening;
-  return new Promise((resolve, reject) => {
+  const alive = setInterval(ignore, LONG);
+  return new Promise<Port>((resolve, reject) => {
     const onAbort = () => {
-      reject(signal.reason);
+      reject(signal?.reason);
       opening.then((port) => port.release(), ignore);
     };
-    signal.addEventListener('abort', onAbort, { once: true });
-    opening.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
+    signal?.addEventListener('abort', onAbort, { once: true });
+    opening.then(resolve, reject).finally(() => signal?.removeEventListener('abort', onAbort));
+  }).finally(() => clearInterval(alive));
 }
 
 function ignore(): void {}

@@ -83,6 +83,14 @@ bool readerOwed, writerOwed;
 #define untilDeath(dead)
 #endif
 
+/* Both are up to the application: to go on in its event loop, or to make a blocking call. */
+inline chooseSleep(event, futex) {
+  if
+  :: parked = event
+  :: parked = futex
+  fi
+}
+
 inline futexWait(mark, sleeps) {
   atomic { seen = word };
   d_step {
@@ -195,7 +203,7 @@ inline publish() {
   fi
 }
 
-inline parkWriter(marks) {
+inline parkWriter() {
 #ifndef MUTANT_PARK_UNPUBLISHED
   publish();
 #endif
@@ -204,7 +212,7 @@ inline parkWriter(marks) {
        seen = word;
        noteFree(seen);
        if
-       :: length <= free -> seen = 0; break
+       :: length <= free -> seen = 0; parked = 0; break
        :: else
        fi
      };
@@ -215,7 +223,7 @@ inline parkWriter(marks) {
 #else
        :: word == seen ->
 #endif
-          word = seen | marks; writerOwed = true; parked = marks; seen = 0; break
+          word = seen | parked; writerOwed = true; seen = 0; break
        :: else
        fi
      }
@@ -223,7 +231,9 @@ inline parkWriter(marks) {
 }
 
 inline unparkWriter() {
-#ifndef MUTANT_NO_UNPARK
+#ifdef MUTANT_NO_UNPARK
+  skip
+#else
   word = without(word, WRITER); writerOwed = false
 #endif
 }
@@ -270,8 +280,7 @@ proctype Writer() {
        atomic { noteFree(word) };
        if
        :: length <= free
-       :: length > free -> parkWriter(WRITER_PARKED); waitWriter()
-       :: length > free -> parkWriter(WRITER); waitWriter()
+       :: atomic { length > free -> chooseSleep(WRITER_PARKED, WRITER) }; parkWriter(); waitWriter()
        fi
     :: length == 0 && unpublished == 0 || readerDead -> break
     od
@@ -338,7 +347,7 @@ inline release() {
   fi
 }
 
-inline parkReader(marks) {
+inline parkReader() {
 #ifndef MUTANT_PARK_HOLDING
   release();
 #endif
@@ -347,7 +356,7 @@ inline parkReader(marks) {
        seen = word;
        noteUnread(seen);
        if
-       :: unread > 0 -> seen = 0; break
+       :: unread > 0 -> seen = 0; parked = 0; break
        :: else
        fi
      };
@@ -360,7 +369,7 @@ inline parkReader(marks) {
 #else
        :: word == seen ->
 #endif
-          word = seen | marks; readerOwed = true; parked = marks; seen = 0; break
+          word = seen | parked; readerOwed = true; seen = 0; break
        :: else
        fi
      }
@@ -368,7 +377,9 @@ inline parkReader(marks) {
 }
 
 inline unparkReader() {
-#ifndef MUTANT_NO_UNPARK
+#ifdef MUTANT_NO_UNPARK
+  skip
+#else
   word = without(word, READER); readerOwed = false
 #endif
 }
@@ -419,8 +430,9 @@ proctype Reader() {
        if
        :: taken > 0 -> release()
        :: taken > 0 && unread == 0
-       :: unread == 0 && messages < MESSAGES && !sawDeath -> parkReader(READER_PARKED); waitReader()
-       :: unread == 0 && messages < MESSAGES && !sawDeath -> parkReader(READER); waitReader()
+       :: atomic { unread == 0 && messages < MESSAGES && !sawDeath -> chooseSleep(READER_PARKED, READER) };
+          parkReader();
+          waitReader()
        :: taken == 0 && unread == 0 && (messages == MESSAGES || sawDeath) -> break
        fi
     :: writerDead && !sawDeath -> sawDeath = true
