@@ -15,8 +15,24 @@ import { formatRows, startProgress } from './harness/report.mjs';
 import { summarize } from './harness/statistics.mjs';
 import { TRANSPORTS } from './transports/index.mjs';
 
-const FULL = { rounds: 5, warmUpMs: 400, measureMs: 600, parkedMs: 1500, settleMs: 1000, idleMs: 5000 };
-const QUICK = { rounds: 3, warmUpMs: 120, measureMs: 200, parkedMs: 400, settleMs: 1000, idleMs: 5000 };
+const FULL = {
+  rounds: 5,
+  warmUpMs: 300,
+  measureMs: 600,
+  parkedMs: 1500,
+  settleMs: 1000,
+  idleMs: 5000,
+  budgetMs: Infinity,
+};
+const QUICK = {
+  rounds: 3,
+  warmUpMs: 80,
+  measureMs: 150,
+  parkedMs: 300,
+  settleMs: 1000,
+  idleMs: 5000,
+  budgetMs: 82_000,
+};
 
 const HELP = `Usage: npm run bench -- [options]
 
@@ -25,7 +41,7 @@ const HELP = `Usage: npm run bench -- [options]
   --case NAME        only this case (repeatable): ${CASES.join(', ')}
   --transport NAME   only this transport (repeatable):
                      ${Object.keys(TRANSPORTS).join(', ')}
-  --rounds N         how often each measurement is taken (${FULL.rounds}; quick: ${QUICK.rounds})
+  --rounds N         how often each measurement is taken (${FULL.rounds}; quick: ${QUICK.rounds}, as far as time allows)
   --help             this text
 `;
 
@@ -77,40 +93,49 @@ async function main() {
 }
 
 /**
+ * Takes round after round, each of which measures everything once.
  * @param {readonly Group[]} plan
  * @param {number} rounds
  * @param {Times} times
  * @param {string} directory
  */
 async function runPlan(plan, rounds, times, directory) {
-  const roundsOf = (/** @type {Group} */ { title }) => (title === 'idle' ? 1 : rounds);
-  const progress = startProgress(plan.reduce((sum, group) => sum + group.runs.length * roundsOf(group), 0));
-  /** @type {Row[]} */
-  const rows = [];
+  const runsOf = (/** @type {number} */ round) => plan.filter((group) => round === 0 || !isOnce(group));
+  const counts = Array.from({ length: rounds }, (_, round) => runsOf(round).flatMap(({ runs }) => runs).length);
+  const progress = startProgress(counts.reduce((sum, count) => sum + count, 0));
+  /** @type {Map<Run, Measurement[]>} */
+  const results = new Map(plan.flatMap(({ runs }) => runs.map((run) => [run, []])));
   /** @type {string[]} */
   const failures = [];
-  for (const group of plan) {
-    /** @type {Map<Run, Measurement[]>} */
-    const results = new Map(group.runs.map((run) => [run, []]));
-    /** A run that failed once is not repeated, and reports nothing. */
-    const take = async (/** @type {Run} */ run) => {
-      try {
-        if (results.has(run)) results.get(run)?.push(await measure(run, times, directory));
-      } catch (error) {
-        results.delete(run);
-        failures.push(`${group.title}, ${run.transport}: ${/** @type {Error} */ (error).message}`);
-      }
-      progress.step(`${group.title} ${run.transport}`);
-    };
-    for (let round = 0; round < roundsOf(group); round++) {
-      // Idle ones do not disturb each other, and are looked at from outside: all at once.
-      if (group.title === 'idle') await Promise.all(group.runs.map(take));
-      else for (const run of rotate(group.runs, round)) await take(run);
+
+  /** A run that failed once is not repeated, and reports nothing. */
+  const take = async (/** @type {Group} */ { title }, /** @type {Run} */ run) => {
+    try {
+      if (results.has(run)) results.get(run)?.push(await measure(run, times, directory));
+    } catch (error) {
+      results.delete(run);
+      failures.push(`${title}, ${run.transport}: ${/** @type {Error} */ (error).message}`);
     }
-    rows.push(...rowsOf(results));
+    progress.step(`${title} ${run.transport}`);
+  };
+
+  const start = performance.now();
+  for (let round = 0; round < rounds; round++) {
+    for (const group of runsOf(round)) {
+      // Idle ones do not disturb each other, and are looked at from outside: all at once.
+      if (isOnce(group)) await Promise.all(group.runs.map((run) => take(group, run)));
+      else for (const run of rotate(group.runs, round)) await take(group, run);
+    }
+    const spent = performance.now() - start;
+    if (spent + spent / (round + 1) > times.budgetMs) break;
   }
   progress.stop();
-  return { rows: rows.sort(byCase), failures };
+  return { rows: rowsOf(results).sort(byCase), failures };
+}
+
+/** @param {Group} group */
+function isOnce({ title }) {
+  return title === 'idle';
 }
 
 /**

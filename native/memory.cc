@@ -22,13 +22,20 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-namespace {
-
 struct Mapping {
   void* address;
   size_t length;
   std::shared_ptr<MappingTable> table;
+
+  void Unmap() {
+    if (address == nullptr) return;
+    munmap(address, length);
+    table->erase(address);
+    address = nullptr;
+  }
 };
+
+namespace {
 
 // createMemory(name, length): a sealable memfd of that size.
 Napi::Value CreateMemory(const Napi::CallbackInfo& info) {
@@ -116,9 +123,13 @@ Napi::Value SealMemory(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-void Unmap(Napi::Env, void*, Mapping* mapping) {
-  munmap(mapping->address, mapping->length);
-  mapping->table->erase(mapping->address);
+// V8 counts the bytes of an ArrayBuffer as pressure on its heap, and would
+// collect garbage at every few rings: address ranges are none of its concern.
+void Account(Napi::Env env, int64_t bytes) { Napi::MemoryManagement::AdjustExternalMemory(env, bytes); }
+
+void Finalize(Napi::Env env, void*, Mapping* mapping) {
+  Account(env, static_cast<int64_t>(mapping->length));
+  mapping->Unmap();
   delete mapping;
 }
 
@@ -126,8 +137,10 @@ Napi::Value Wrap(Napi::Env env, void* address, size_t length) {
   // Forked children must not share rings with their parent's peers.
   madvise(address, length, MADV_DONTFORK);
   auto table = Instance::Get(env)->mappings;
-  table->insert(address);
-  return Napi::ArrayBuffer::New(env, address, length, Unmap, new Mapping{address, length, table});
+  auto* mapping = new Mapping{address, length, table};
+  table->emplace(address, mapping);
+  Account(env, -static_cast<int64_t>(length));
+  return Napi::ArrayBuffer::New(env, address, length, Finalize, mapping);
 }
 
 // mapMemory(descriptor, length) -> ArrayBuffer of the file's first bytes.
@@ -172,21 +185,35 @@ Napi::Value MapRing(const Napi::CallbackInfo& info) {
   return Wrap(env, address, length);
 }
 
-bool IsMapping(const Napi::CallbackInfo& info, const Napi::ArrayBuffer& memory) {
-  if (Instance::Get(info.Env())->mappings->count(const_cast<Napi::ArrayBuffer&>(memory).Data()) == 1) return true;
-  ThrowArgumentError(info.Env(), "not a mapping");
-  return false;
+// The mapping behind an ArrayBuffer, or null with an exception pending.
+Mapping* Find(Napi::ArrayBuffer memory) {
+  auto table = Instance::Get(memory.Env())->mappings;
+  auto found = table->find(memory.Data());
+  if (found != table->end()) return found->second;
+  ThrowArgumentError(memory.Env(), "not a mapping");
+  return nullptr;
 }
 
 // retireMapping(memory): puts anonymous private memory in the mapping's place.
-// Never an unmap: the application or its thread pool may still hold a pointer,
-// and the address range goes with the ArrayBuffer.
+// Where the application or its thread pool may still hold a pointer: the
+// address range goes with the ArrayBuffer.
 Napi::Value RetireMapping(const Napi::CallbackInfo& info) {
-  Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
-  if (!IsMapping(info, memory)) return Napi::Value();
+  Mapping* mapping = Find(info[0].As<Napi::ArrayBuffer>());
+  if (mapping == nullptr) return Napi::Value();
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-  void* address = mmap(memory.Data(), memory.ByteLength(), PROT_READ | PROT_WRITE, flags, -1, 0);
+  void* address = mmap(mapping->address, mapping->length, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (address == MAP_FAILED) ThrowSystemError(info.Env(), errno, "mmap");
+  return info.Env().Undefined();
+}
+
+// unmapMemory(memory): detaches the ArrayBuffer and gives the address range
+// back now. Only where nobody holds a view that native code might be using.
+Napi::Value UnmapMemory(const Napi::CallbackInfo& info) {
+  Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
+  Mapping* mapping = Find(memory);
+  if (mapping == nullptr) return Napi::Value();
+  memory.Detach();
+  mapping->Unmap();
   return info.Env().Undefined();
 }
 
@@ -194,7 +221,7 @@ Napi::Value RetireMapping(const Napi::CallbackInfo& info) {
 Napi::Value PopulateMapping(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
-  if (!IsMapping(info, memory)) return Napi::Value();
+  if (Find(memory) == nullptr) return Napi::Value();
   size_t offset = info[1].As<Napi::Number>().Int64Value();
   size_t length = info[2].As<Napi::Number>().Int64Value();
   if (offset > memory.ByteLength() || length > memory.ByteLength() - offset) {
@@ -220,5 +247,6 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   ExportFunction<MapMemory>(env, exports, "mapMemory");
   ExportFunction<MapRing>(env, exports, "mapRing");
   ExportFunction<RetireMapping>(env, exports, "retireMapping");
+  ExportFunction<UnmapMemory>(env, exports, "unmapMemory");
   ExportFunction<PopulateMapping>(env, exports, "populateMapping");
 }

@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <memory>
-#include <unordered_set>
+#include <unordered_map>
 
-// Start addresses of the live mappings of one environment, so that only
-// memory of ours is ever replaced or populated.
-using MappingTable = std::unordered_set<void*>;
+struct Mapping;
+
+// The live mappings of one environment by their start addresses, so that only
+// memory of ours is ever replaced, populated or unmapped.
+using MappingTable = std::unordered_map<void*, Mapping*>;
 
 void InitMemory(Napi::Env env, Napi::Object exports);

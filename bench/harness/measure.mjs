@@ -9,6 +9,7 @@
  * @property {number} parkedMs
  * @property {number} settleMs
  * @property {number} idleMs
+ * @property {number} budgetMs no round is begun that would end later
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TRANSPORTS } from '../transports/index.mjs';

@@ -60,8 +60,9 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     this.#endpoint.events = this.#events;
     dropped.register(this, this.#endpoint);
     const emitter = this as EventEmitter;
-    emitter.on('newListener', (name) => this.#onListener(name));
+    // In this order: the first of them must not hear of the second, which is no listener of the application's.
     emitter.on('removeListener', () => this.#onListenerRemoved());
+    emitter.on('newListener', (name) => this.#onListener(name));
   }
 
   /** Who is at the other end, by the kernel's word. */
@@ -253,7 +254,8 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
 
   /**
    * Closes at once. What is in the ring can still be read by the other end; what waits for room is lost,
-   * and so is what was not taken here. Unless both ends had ended, the other sees ECONNRESET.
+   * and so is what was not taken here. Unless this end had ended, and the other has lost nothing, the other
+   * sees ECONNRESET.
    * Resolves with the `close` event.
    */
   close(): Promise<void> {
@@ -261,6 +263,7 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     if (this.closed) return Promise.resolve();
     const closed = new Promise<void>((resolve) => this.once('close', () => resolve()));
     this.#endpoint.close();
+    this.#stream?.destroy();
     return closed;
   }
 

@@ -28,6 +28,8 @@ export class Endpoint implements PortHandler, Sink {
   readonly receiver: Receiver | undefined;
   readonly requests = new Requests();
   readonly responder: Responder;
+  /** Whether it ends by itself when the peer has ended. */
+  answersEnd: boolean;
   readonly #intake = new Intake();
   readonly #drainWaiters: { resolve(): void; reject(error: Error): void }[] = [];
   #events: WeakRef<EndpointEvents> | undefined;
@@ -36,6 +38,8 @@ export class Endpoint implements PortHandler, Sink {
   #end: Promise<void> | undefined;
   #isEndSent = false;
   #isEndDelivered = false;
+  /** Whether the peer went away before this end had sent all that it had to. */
+  #isCut = false;
   #isAbandoned = false;
   /** The last poll found nothing, and nothing changed since but, perhaps, the rings. */
   #isQuiet = false;
@@ -45,9 +49,11 @@ export class Endpoint implements PortHandler, Sink {
   constructor(port: Port, limits: Limits) {
     this.port = port;
     this.limits = limits;
+    this.answersEnd = !limits.allowHalfOpen;
     this.responder = new Responder({
       reply: (id, data) => this.#answer(TYPE.reply, id, data),
-      fail: (id, failure) => this.#answer(TYPE.failure, id, failure),
+      // Who asked may take too little for it, and then learns just that.
+      fail: (id, failure) => this.#answer(TYPE.failure, id, failure.length > port.peerMaxMessageSize ? '' : failure),
       handled: () => this.#handled(),
     });
     if (port.writer !== undefined) this.sender = new Sender(port.writer, (error) => this.finish(error as Error));
@@ -195,9 +201,10 @@ export class Endpoint implements PortHandler, Sink {
   peerGone(): void {
     this.#isQuiet = false;
     const lost = this.sender?.close() ?? 0;
-    const isCut = lost > 0 || (this.sender !== undefined && !this.#isEndSent);
+    const isSending = this.sender !== undefined && !this.#isEndSent;
+    this.#isCut = lost > 0 || (isSending && (this.receiver === undefined || this.limits.allowHalfOpen));
     for (const { reject } of this.#drainWaiters.splice(0)) reject(systemError('EPIPE', 'write', 'the peer is gone'));
-    if (this.receiver === undefined) this.finish(isCut ? this.#reset() : undefined);
+    if (this.receiver === undefined) this.finish(this.#isCut ? this.#reset() : undefined);
   }
 
   // --- Sink: called while the ring is being read, so nothing here runs code of the application
@@ -302,7 +309,7 @@ export class Endpoint implements PortHandler, Sink {
     const { receiver } = this;
     if (receiver?.isEnded && this.#intake.isEmpty && !this.#isEndDelivered) this.#deliverEnd();
     const isReceived = receiver === undefined || this.#isEndDelivered;
-    if (isReceived && receiver !== undefined && !this.limits.allowHalfOpen && this.responder.running === 0) {
+    if (isReceived && receiver !== undefined && this.answersEnd && this.responder.running === 0) {
       this.end().catch(ignore);
     }
     if (isReceived && (this.sender === undefined || this.#isEndSent)) this.finish();
@@ -312,7 +319,9 @@ export class Endpoint implements PortHandler, Sink {
 
   /** The peer is gone: what it published is still there to be read, and then it is over. */
   #settleGone(isReceived: boolean): void {
-    if (isReceived) return this.finish(this.#isEndSent ? undefined : this.#reset());
+    if (isReceived) return this.finish(this.#isCut ? this.#reset() : undefined);
+    // The end is here, and comes after the messages that nobody has taken yet.
+    if (this.receiver?.isEnded) return;
     try {
       if (this.receiver?.isEmpty()) this.finish(this.#reset());
       else if (this.receiver?.isStalled) this.requests.rejectAll(this.#reset());

@@ -171,8 +171,7 @@ export class Receiver {
 
   #takeView(length: number, size: number): number {
     this.#checkMessage(length);
-    const start = this.#reader.offset + FRAME.headerLength;
-    const view = this.#reader.bytes.subarray(start, start + length);
+    const view = this.#reader.lend(FRAME.headerLength, length);
     this.#reader.take(size);
     this.#sink.view?.(view);
     return size;
@@ -234,8 +233,10 @@ export class Receiver {
 
   /** Frames are published whole: one that goes past what is there is none. @returns its size */
   #checkFrame(length: number, unread: number): number {
+    // First the length: its size is computed in 32 bits, and would turn negative.
+    if (length < 0 || length > this.#reader.maxFrame) throw broken(`a frame of ${length} bytes`);
     const size = frameLength(length);
-    if (length < 0 || size > unread || size > this.#reader.maxFrame) throw broken(`a frame of ${length} bytes`);
+    if (size > unread || size > this.#reader.maxFrame) throw broken(`a frame of ${length} bytes`);
     return size;
   }
 

@@ -1,5 +1,6 @@
 import { ShmloopError } from '../errors.js';
 import { FRAME } from '../layout.js';
+import { limited, type Settler } from '../settler.js';
 import { invalid } from './limits.js';
 
 export interface RequestOptions {
@@ -9,14 +10,9 @@ export interface RequestOptions {
   timeout?: number;
 }
 
-interface Pending {
-  resolve(reply: Buffer): void;
-  reject(error: Error): void;
-}
-
 /** Requests that wait for their replies. */
 export class Requests {
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Map<number, Settler<Buffer>>();
   #nextId = 0;
 
   get size(): number {
@@ -33,9 +29,12 @@ export class Requests {
     signal?.throwIfAborted();
     const id = this.#takeId();
     return new Promise((resolve, reject) => {
-      const pending: Pending = { resolve, reject };
-      this.#pending.set(id, pending);
-      if (signal !== undefined || timeout !== undefined) this.#limit(id, pending, signal, timeout, cancel);
+      const timedOut = () => new ShmloopError('ERR_SHMLOOP_TIMEOUT', `no reply within ${timeout} ms`);
+      const giveUp = (error: Error) => {
+        cancel(id);
+        this.#take(id)?.reject(error);
+      };
+      this.#pending.set(id, limited({ resolve, reject }, { signal, timeout, timedOut }, giveUp));
       try {
         send(id);
       } catch (error) {
@@ -60,7 +59,7 @@ export class Requests {
     for (const { reject } of all) reject(error);
   }
 
-  #take(id: number): Pending | undefined {
+  #take(id: number): Settler<Buffer> | undefined {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
     return pending;
@@ -70,35 +69,6 @@ export class Requests {
     do this.#nextId = (this.#nextId + 1) & FRAME.maxId;
     while (this.#pending.has(this.#nextId));
     return this.#nextId;
-  }
-
-  /** Wraps what settles the request, so that timer and listener go with it. */
-  #limit(
-    id: number,
-    pending: Pending,
-    signal: AbortSignal | undefined,
-    timeout: number | undefined,
-    cancel: (id: number) => void,
-  ): void {
-    const giveUp = (error: Error) => {
-      if (this.#pending.get(id) !== pending) return;
-      cancel(id);
-      this.#take(id)?.reject(error);
-    };
-    const onAbort = () => giveUp(signal?.reason as Error);
-    const onTimeout = () => giveUp(new ShmloopError('ERR_SHMLOOP_TIMEOUT', `no reply within ${timeout} ms`));
-    const timer = timeout === undefined ? undefined : setTimeout(onTimeout, timeout);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const { resolve, reject } = pending;
-    const settling = <T>(settle: (value: T) => void) => {
-      return (value: T) => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-        settle(value);
-      };
-    };
-    pending.resolve = settling(resolve);
-    pending.reject = settling(reject);
   }
 }
 

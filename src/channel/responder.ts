@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { codeOf } from '../errors.js';
 
 /** Handlers that run at a time; further requests wait in the ring. */
@@ -17,7 +18,7 @@ export type Reply = Uint8Array | string | void;
 
 export interface Answer {
   reply(id: number, data: Uint8Array | string): void;
-  fail(id: number, failure: string): void;
+  fail(id: number, failure: Buffer): void;
   /** A handler is through, whether its answer was wanted or not. */
   handled(): void;
 }
@@ -105,7 +106,14 @@ export class Responder {
   }
 }
 
-function describe(error: unknown): string {
-  const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
-  return JSON.stringify({ name, message, code: codeOf(error) });
+/** Whatever was thrown: anything, not always an error. */
+function describe(error: unknown): Buffer {
+  const thrown = error instanceof Error ? error : { name: 'Error', message: asText(error) };
+  const code: unknown = codeOf(error);
+  const isPlain = typeof code === 'string' || typeof code === 'number';
+  return Buffer.from(JSON.stringify({ name: thrown.name, message: thrown.message, code: isPlain ? code : undefined }));
+}
+
+function asText(thrown: unknown): string {
+  return typeof thrown === 'string' ? thrown : inspect(thrown);
 }

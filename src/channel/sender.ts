@@ -130,8 +130,7 @@ export class Sender implements Publishable {
     }
     this.#wanted = 0;
     this.#reserved = length;
-    const start = this.#writer.offset + FRAME.headerLength;
-    return this.#writer.bytes.subarray(start, start + length);
+    return this.#writer.lend(FRAME.headerLength, length);
   }
 
   /** Sends the first `length` bytes of what was reserved. */

@@ -18,8 +18,17 @@ export class ChannelStream extends Duplex {
     };
     super(options);
     this.#endpoint = endpoint;
-    channel.once('end', () => this.push(null));
-    channel.once('close', (error) => this.destroy(error));
+    // The stream ends itself when all was read and all that was written is sent.
+    endpoint.answersEnd = false;
+    let isReceived = !channel.canReceive;
+    channel.once('end', () => {
+      isReceived = true;
+      this.push(null);
+    });
+    channel.once('close', (error) => {
+      // What was received and not yet read is the reader's still.
+      if (error !== undefined || !isReceived) this.destroy(error);
+    });
   }
 
   override _read(): void {

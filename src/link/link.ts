@@ -3,12 +3,12 @@ import { domain, EventCollector, EventNotifier, type Pollable } from '../event/i
 import { EVENTS } from '../layout.js';
 import type { Region } from '../memory/index.js';
 import { type Descriptor, native, type Poll } from '../native.js';
-import type { RingMemory } from '../ring/index.js';
 import type { ControlSocket } from './control-socket.js';
 import type { Credentials } from './credentials.js';
 import { HotPorts } from './hot-ports.js';
 import { type Direction, type Kind, type Message, type Reason, reasonError } from './messages.js';
-import { PeerRings } from './peer-rings.js';
+import { Opens, type PendingOpen } from './opens.js';
+import { type PeerRing, PeerRings } from './peer-rings.js';
 import { Port, type PortLink } from './port.js';
 import { type OwnRing, RingPool } from './ring-pool.js';
 import { type Service, services } from './services.js';
@@ -17,8 +17,6 @@ import { type Service, services } from './services.js';
 const MAX_EMPTY_DOORBELLS = 1000;
 /** How long the side that dialed keeps a link without channels, in milliseconds. */
 const LINGER = 1000;
-/** How long the peer may take to answer who opens a channel, in milliseconds. */
-const DEADLINE = 5000;
 
 /** One direction of a link's notifications: who sleeps on it owns both. */
 export interface Bell {
@@ -45,15 +43,6 @@ export interface OpenOptions {
   maxMessageSize: number;
 }
 
-interface PendingOpen {
-  readonly name: string;
-  readonly ring: OwnRing | undefined;
-  /** Nobody waits any more; the answer must still come, before number and ring can serve again. */
-  isGivenUp: boolean;
-  resolve(port: Port): void;
-  reject(error: Error): void;
-}
-
 /**
  * Joins two domains: one control socket, one doorbell each way, any number of
  * channels. The socket's end is the peer's death.
@@ -68,7 +57,7 @@ export class Link implements Pollable, PortLink {
   readonly #peerRings = new PeerRings();
   readonly #ports: (Port | undefined)[] = [];
   readonly #freeNumbers: number[] = [];
-  readonly #opens = new Map<number, PendingOpen>();
+  readonly #opens = new Opens(() => this.reference(-1));
   readonly #hot = new HotPorts();
   readonly #makeHot = (number: number): void => {
     const port = this.#ports[number];
@@ -128,8 +117,7 @@ export class Link implements Pollable, PortLink {
     if (!this.isUsable) return Promise.reject(systemError('ECONNRESET', 'connect', name));
     return new Promise((resolve, reject) => {
       const { number, ring, descriptor } = this.#reserve(options.direction !== 'send', options.ringSize);
-      const open = { name, ring, isGivenUp: false, ...this.#limitOpen(number, signal, resolve, reject) };
-      this.#opens.set(number, open);
+      this.#opens.add(number, name, ring, { resolve, reject }, signal);
       this.reference(1);
       this.#offer({ kind: 'open', port: number, text: name, ...options }, ring, descriptor);
     });
@@ -137,7 +125,7 @@ export class Link implements Pollable, PortLink {
 
   poll(): boolean {
     let worked = false;
-    if (this.#collector.isPending()) {
+    if (!this.#isClosed && this.#collector.isPending()) {
       this.#collector.collect(this.#makeHot);
       worked = this.#hot.length > 0;
     }
@@ -147,7 +135,7 @@ export class Link implements Pollable, PortLink {
   }
 
   sleep(): boolean {
-    return this.#hot.arm() && this.#collector.sleep();
+    return this.#hot.arm() && (this.#isClosed || this.#collector.sleep());
   }
 
   notify(peerPort: number): void {
@@ -192,6 +180,7 @@ export class Link implements Pollable, PortLink {
   }
 
   #onMessage(message: Message, descriptors: Descriptor[]): void {
+    this.#opens.heard();
     try {
       switch (message.kind) {
         case 'open':
@@ -263,12 +252,12 @@ export class Link implements Pollable, PortLink {
       const peerRing = this.#adoptRing(message, descriptor, message.capacity !== 0);
       port.attach(message.peerPort, message.maxMessageSize, peerRing);
       if (open.isGivenUp) port.release();
-      else open.resolve(port);
+      else open.settler.resolve(port);
     } catch (error) {
       // Out of mappings or descriptors: this channel fails. A peer that broke the protocol is cut off.
       port.attach(message.peerPort, 0, undefined);
       port.release();
-      open.reject(error as Error);
+      open.settler.reject(error as Error);
       if (error instanceof ShmloopError) throw error;
     }
   }
@@ -277,10 +266,10 @@ export class Link implements Pollable, PortLink {
     const open = this.#takeOpen(message.port);
     open.ring?.memory.region.retire();
     this.#giveNumber(message.port);
-    open.reject(reasonError(message.reason, open.name));
+    open.settler.reject(reasonError(message.reason, open.name));
   }
 
-  #adoptRing(message: Message, descriptor: Descriptor | undefined, isWanted: boolean): RingMemory | undefined {
+  #adoptRing(message: Message, descriptor: Descriptor | undefined, isWanted: boolean): PeerRing | undefined {
     if (isWanted) return this.#peerRings.adopt(message.ring, message.capacity, descriptor);
     descriptor?.close();
     return undefined;
@@ -321,36 +310,9 @@ export class Link implements Pollable, PortLink {
   }
 
   #takeOpen(number: number): PendingOpen {
-    const open = this.#opens.get(number);
-    if (open === undefined) throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer answered what nobody asked');
-    this.#opens.delete(number);
+    const open = this.#opens.take(number);
     if (!open.isGivenUp) this.reference(-1);
     return open;
-  }
-
-  /** Wraps what settles an open, so that timer and listener go with it. */
-  #limitOpen(
-    number: number,
-    signal: AbortSignal | undefined,
-    resolve: (port: Port) => void,
-    reject: (error: Error) => void,
-  ): Pick<PendingOpen, 'resolve' | 'reject'> {
-    const giveUp = (error: Error) => {
-      const open = this.#opens.get(number);
-      if (open === undefined || open.isGivenUp) return;
-      open.isGivenUp = true;
-      this.reference(-1);
-      open.reject(error);
-    };
-    const onAbort = () => giveUp(signal?.reason as Error);
-    const onTimeout = () => giveUp(new ShmloopError('ERR_SHMLOOP_TIMEOUT', 'the peer does not answer'));
-    const timer = setTimeout(onTimeout, DEADLINE);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const settle = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-    };
-    return { resolve: (port) => (settle(), resolve(port)), reject: (error) => (settle(), reject(error)) };
   }
 
   #addPort(number: number, ring: OwnRing | undefined): Port {
@@ -363,6 +325,7 @@ export class Link implements Pollable, PortLink {
   /** Both ends have let go: number and ring may serve again. */
   #free(port: Port): void {
     this.#ports[port.number] = undefined;
+    if (port.peerRing !== undefined) port.peerRing.isUsed = false;
     if (port.ring !== undefined) {
       if (this.#isClosed) port.ring.memory.region.retire();
       else if (!this.#pool.release(port.ring)) this.#control.send({ kind: 'forget', ring: port.ring.id });
@@ -417,11 +380,10 @@ export class Link implements Pollable, PortLink {
     this.#parts.own.doorbell.close();
     this.#parts.theirs.doorbell.close();
     this.#parts.onGone(this);
-    for (const { name, ring, reject } of this.#opens.values()) {
+    for (const { name, ring, settler } of this.#opens.takeAll()) {
       ring?.memory.region.retire();
-      reject(error ?? systemError('ECONNRESET', 'connect', name));
+      settler.reject(error ?? systemError('ECONNRESET', 'connect', name));
     }
-    this.#opens.clear();
     this.#pool.retire();
     for (const port of this.#ports.slice()) this.#abandon(port);
     // No port writes any more, and none is armed: the pages can go.

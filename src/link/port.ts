@@ -1,5 +1,6 @@
-import { type RingMemory, RingReader, RingWriter } from '../ring/index.js';
+import { RingReader, RingWriter } from '../ring/index.js';
 import type { Credentials } from './credentials.js';
+import type { PeerRing } from './peer-rings.js';
 import type { OwnRing } from './ring-pool.js';
 
 /** What a port tells the channel that uses it. */
@@ -29,6 +30,7 @@ export interface PortLink {
 export class Port {
   readonly reader: RingReader | undefined;
   writer: RingWriter | undefined;
+  peerRing: PeerRing | undefined;
   peerPort = 0;
   /** The largest message that the peer takes. */
   peerMaxMessageSize = 0;
@@ -50,10 +52,11 @@ export class Port {
   }
 
   /** The peer's ring, and its end: known when both have agreed. */
-  attach(peerPort: number, peerMaxMessageSize: number, peerRing: RingMemory | undefined): void {
+  attach(peerPort: number, peerMaxMessageSize: number, peerRing: PeerRing | undefined): void {
     this.peerPort = peerPort;
     this.peerMaxMessageSize = peerMaxMessageSize;
-    if (peerRing !== undefined) this.writer = new RingWriter(peerRing, this.#notify);
+    this.peerRing = peerRing;
+    if (peerRing !== undefined) this.writer = new RingWriter(peerRing.memory, this.#notify);
   }
 
   /** Asks to be polled from the next turn on. */

@@ -17,6 +17,7 @@ export type Layout = 'plain' | 'ring';
  */
 export class Region {
   #retired = false;
+  #isLent = false;
 
   private constructor(
     /** The mapped bytes. Their content can change at any time while the peer lives. */
@@ -66,13 +67,20 @@ export class Region {
   }
 
   /**
-   * Lets go of the shared pages. Views of the memory stay valid, private and
-   * zero; the address range goes when the last of them is collected.
+   * Lets go of the shared pages. If views of it were lent to the application ({@link lend}) they stay
+   * valid, private and zero, and the address range goes when the last of them is collected: its thread
+   * pool may hold a pointer. Otherwise all is gone at once.
    */
   retire(): void {
     if (this.#retired) return;
     this.#retired = true;
-    native().retireMapping(this.memory);
+    if (this.#isLent) native().retireMapping(this.memory);
+    else native().unmapMemory(this.memory);
+  }
+
+  /** To be called before a view of the memory leaves the library. */
+  lend(): void {
+    this.#isLent = true;
   }
 }
 

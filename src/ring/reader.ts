@@ -54,14 +54,14 @@ export class RingReader {
     return this.#unread;
   }
 
-  /** Position in {@link bytes} of the next frame. */
-  get offset(): number {
-    return this.#offset;
-  }
-
-  /** The ring's data: the peer can change it at any time. */
-  get bytes(): Buffer {
-    return this.#bytes;
+  /**
+   * A view of `length` bytes, `at` bytes after the offset, for the application to read: the writer can
+   * change it at any time, and an honest one does so only after {@link release}.
+   */
+  lend(at: number, length: number): Buffer {
+    this.#memory.region.lend();
+    const start = this.#offset + at;
+    return this.#bytes.subarray(start, start + length);
   }
 
   /** A word of the next frame's header, read once. */

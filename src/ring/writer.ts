@@ -55,14 +55,11 @@ export class RingWriter {
     return length <= this.#free || length <= this.#look();
   }
 
-  /** Position in {@link bytes} where the next frame starts: any span up to the capacity is contiguous there. */
-  get offset(): number {
-    return this.#offset;
-  }
-
-  /** The ring's data; only what {@link hasRoom} granted may be written, and it is the peer's to read. */
-  get bytes(): Buffer {
-    return this.#bytes;
+  /** A view of `length` bytes, `at` bytes after the offset, for the application to fill. */
+  lend(at: number, length: number): Buffer {
+    this.#memory.region.lend();
+    const start = this.#offset + at;
+    return this.#bytes.subarray(start, start + length);
   }
 
   /** Sets the two header words of the frame at the offset. Plain stores: published later, atomically. */
@@ -121,11 +118,6 @@ export class RingWriter {
   /** Blocks this thread after a {@link park} on the futex. @returns false when the time was up */
   wait(milliseconds: number): boolean {
     return waitWriter(this.#control, milliseconds);
-  }
-
-  /** Lets go of the shared pages. */
-  retire(): void {
-    this.#memory.region.retire();
   }
 
   #look(): number {

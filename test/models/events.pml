@@ -23,7 +23,11 @@
  * Checked: when nothing moves any more, all is read, all is armed and asleep, and no doorbell
  * rings; no domain stays awake for ever (no cycle at all); a sleep is worth one ring at most.
  *
- * Each MUTANT_ macro spoils one thing, and must make the check fail.
+ * Each MUTANT_ macro spoils one thing, and must make the check fail. LOOK_BEFORE_ASLEEP is also what a
+ * plain store of asleep does, from a store buffer; RING_WITHOUT_EXCHANGE only rings needlessly. Not
+ * among them, since nothing breaks: to arm after looking, if a ring that cannot be armed still keeps
+ * the domain awake; to read the doorbell after collecting, while the link is awake; not to clear
+ * asleep when the doorbell rings.
  */
 
 #ifndef LINKS

@@ -5,25 +5,27 @@
  *   word, *_PARKED, *_ON_FUTEX   src/layout.ts RING.controlWord, CONTROL
  *   MAX_FRAME                    src/layout.ts FRAME.maxPartOfRing
  *   wakeReader, wakeWriter       src/ring/control-word.ts `wakeReader`, `wakeWriter`, `futexWake`
- *   futexWait                    src/ring/control-word.ts `waitReader`, `waitWriter`
+ *   futexWait                    src/ring/control-word.ts `waitReader`, `waitWriter`, `futexWait`
  *   unparkReader, unparkWriter   src/ring/control-word.ts `unparkReader`, `unparkWriter`
- *   look, fill, publish          src/ring/writer.ts `hasRoom`, `fill` and `advance`, `publish`
+ *   noteFree, fill, publish      src/ring/writer.ts `hasRoom`, `fill` and `advance`, `publish`
  *   parkWriter                   src/ring/writer.ts `park`, src/ring/control-word.ts `parkWriter`
- *   observe, take, release       src/ring/reader.ts `observe`, `take`, `release`
+ *   noteUnread, take, release    src/ring/reader.ts `observe`, `take`, `release`
  *   parkReader                   src/ring/reader.ts `park`, src/ring/control-word.ts `parkReader`
  *   waitWriter, waitReader       what a parked domain does: its event loop, or a blocking call
- *   Writer, Reader               the two domains
+ *   Writer, Reader               the two domains; init is fate
  *   readerEvent, writerEvent     the bit of an event channel, which events.pml opens up
  *   assert on available(...)     the range checks: an honest peer never fails one
  *
- * The ring has 8 units, a frame 1 or 2, a message 1, 2 or 10: more than the ring. An atomic or
- * d_step holds one step on shared memory at most, with the local steps beside it. `cell` holds
- * what was filled; 0 is the writer's to fill.
+ * The ring has 8 units, a frame 1 or 2, a message 1, 2 or 10, which is more than the ring. An atomic
+ * or d_step holds one step on shared memory at most, with the local steps beside it. `cell` is
+ * what was filled and neither read nor given back yet; 0 is the writer's to fill.
  *
- * Waits have no slices here: a lost wake-up is a deadlock. A wait that times out could hide one, so
- * that all the time-outs of a run are limited by a number chosen before, which may be 0.
+ * Waits have no slices here: a lost wake-up is a deadlock. A wait that times out could hide it, so
+ * the time-outs of a run are limited by a number chosen before, which may be 0. Death could hide
+ * it, too, and has runs of its own.
  *
- * Each MUTANT_ macro spoils one thing, and must make the check fail.
+ * Each MUTANT_ macro spoils one thing, and must make the check fail. Not among them, since nothing
+ * breaks: to wake the writer when half of the ring is free, or when any of it is.
  */
 
 #define CAPACITY 8

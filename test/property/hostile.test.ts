@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { TYPE, typeAndId } from '../../src/channel/framing.js';
 import { Receiver } from '../../src/channel/receiver.js';
 import { Sender } from '../../src/channel/sender.js';
-import { TYPE, typeAndId } from '../../src/channel/framing.js';
 import { codeOf } from '../../src/errors.js';
 import { CONTROL, PAGE, RING } from '../../src/layout.js';
 import { RingReader } from '../../src/ring/index.js';

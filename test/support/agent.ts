@@ -7,7 +7,9 @@ import type { setTimeout as delay, setImmediate as turn } from 'node:timers/prom
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import * as shmloop from '../../src/index.js';
-import { makeAgent } from '../fixtures/agent.mjs';
+import { closed, makeAgent } from '../fixtures/agent.mjs';
+
+export { closed };
 
 /** What the code of the far end has, besides its channel. It runs elsewhere: it sees nothing of the test's scope. */
 export interface Tools<Args = unknown> {
@@ -20,6 +22,8 @@ export interface Tools<Args = unknown> {
   /** Closes it after the test. */
   keep<T extends { close(): unknown }>(thing: T): T;
   hash(...chunks: Uint8Array[]): string;
+  /** The error that a channel closes with, if any. */
+  closed(channel: shmloop.Channel): Promise<Error | undefined>;
   describe(error: unknown): Description;
   readonly createHash: typeof createHash;
   readonly once: typeof once;
@@ -34,6 +38,7 @@ export interface Description {
   readonly name: string;
   readonly message: string;
   readonly code?: string;
+  readonly syscall?: string;
   readonly stack?: string;
   readonly cause?: Description;
 }
@@ -76,14 +81,11 @@ export class Run<T> {
     this.#events.emit(event, value);
   }
 
-  /** The next thing that the far end says, unless it ends or fails before. */
+  /** The next thing that the far end says; rejects if it fails. */
   said(): Promise<unknown> {
     if (this.#said.length > 0) return Promise.resolve(this.#said.shift());
     const said = new Promise((resolve) => this.#listeners.push(resolve));
-    const ended = this.result.then((value) => {
-      throw new Error(`the far end is through, and said nothing more: ${JSON.stringify(value)}`);
-    });
-    return Promise.race([said, ended]);
+    return Promise.race([said, this.result.then(() => said)]);
   }
 }
 
@@ -130,7 +132,11 @@ export class Agent {
 /** An agent in this very domain. */
 export async function agentHere(): Promise<Agent> {
   const receive = makeAgent(shmloop, (message) => agent.received(message));
-  const agent = new Agent(process.pid, (message) => void receive(structuredClone(message)), async () => undefined);
+  const agent = new Agent(
+    process.pid,
+    (message) => void receive(structuredClone(message)),
+    async () => undefined,
+  );
   return agent;
 }
 

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import type { Channel } from '../../../src/index.js';
-import type { Tools } from '../../support/agent.js';
+import { closed, type Tools } from '../../support/agent.js';
 import type { Rig } from '../../support/rig.js';
 
 async function collect(channel: Channel, { told, args }: Tools): Promise<string[]> {
@@ -24,30 +23,29 @@ export function closing(rig: Rig): void {
   });
 
   test('an end closes both ends in order: end, then close, with no error', async () => {
-    const { channel, far } = await rig.open(async (channel, { once }) => {
+    const { channel, far } = await rig.open(async (channel, { closed }) => {
       const events: string[] = [];
       channel.on('message', (message) => events.push(message.toString()));
       channel.on('end', () => events.push('end'));
       channel.on('error', () => events.push('error'));
-      const [error] = await once(channel, 'close');
+      const error = await closed(channel);
       return [...events, error];
     });
-    const closed = once(channel, 'close');
     channel.send('last');
     await channel.end();
-    expect(await closed).toEqual([]);
+    expect(await closed(channel)).toBeUndefined();
     expect(channel.closed).toBe(true);
     expect(await far.result).toEqual(['last', 'end', undefined]);
   });
 
   test('after end nothing can be sent', async () => {
-    const closed = expect.objectContaining({ code: 'ERR_SHMLOOP_CLOSED' });
+    const over = expect.objectContaining({ code: 'ERR_SHMLOOP_CLOSED' });
     const { channel, far } = await rig.open(collect);
     const end = channel.end();
-    expect(() => channel.send('x')).toThrow(closed);
-    expect(() => channel.reserve(1)).toThrow(closed);
-    expect(() => channel.sendSync('x')).toThrow(closed);
-    await expect(channel.request('x')).rejects.toThrow(closed);
+    expect(() => channel.send('x')).toThrow(over);
+    expect(() => channel.reserve(1)).toThrow(over);
+    expect(() => channel.sendSync('x')).toThrow(over);
+    await expect(channel.request('x')).rejects.toThrow(over);
     await end;
     expect(await channel.end()).toBeUndefined();
     expect(await far.result).toEqual([]);
@@ -71,14 +69,14 @@ export function closing(rig: Rig): void {
     for await (const message of channel) received.push(message.toString());
     expect(received).toEqual(Array.from({ length: 100 }, (_, i) => `after 1 ${i}`));
     await far.result;
-    if (!channel.closed) expect(await once(channel, 'close')).toEqual([]);
+    expect(await closed(channel)).toBeUndefined();
   });
 
   test('what an end listener sends is delivered still', async () => {
-    const { channel, far } = await rig.open(async (channel, { once }) => {
+    const { channel, far } = await rig.open(async (channel, { closed }) => {
       channel.on('message', () => undefined);
       channel.on('end', () => channel.send('good bye'));
-      await once(channel, 'close');
+      await closed(channel);
     });
     await channel.end();
     const received: string[] = [];
@@ -108,15 +106,17 @@ export function closing(rig: Rig): void {
   });
 
   test('the far close is an error event, where somebody listens, and a close event with it', async () => {
-    const { channel } = await rig.open((channel) => channel.close());
+    const { channel, far } = await rig.open(async (channel, { told }) => {
+      await channel.close();
+      await told();
+    });
     const events: unknown[] = [];
     channel.on('error', (error) => events.push(['error', error]));
     channel.on('end', () => events.push(['end']));
-    const [error] = channel.closed ? [] : await once(channel as never, 'close', { signal: undefined });
-    if (error !== undefined) {
-      expect(error).toMatchObject({ code: 'ECONNRESET' });
-      expect(events).toEqual([['error', error]]);
-    }
+    const error = await new Promise<Error | undefined>((resolve) => channel.once('close', resolve));
+    expect(error).toMatchObject({ code: 'ECONNRESET' });
+    expect(events).toEqual([['error', error]]);
+    far.tell();
   });
 
   test('whoever waits hears of the far close: iterators, drained, requests', async () => {
@@ -142,13 +142,13 @@ export function closing(rig: Rig): void {
       await told();
       return channel.closed;
     });
-    const closed = { status: 'rejected', reason: { code: 'ERR_SHMLOOP_CLOSED' } };
+    const over = { status: 'rejected', reason: { code: 'ERR_SHMLOOP_CLOSED' } };
     const next = channel[Symbol.asyncIterator]().next();
     const request = channel.request('x');
     while (channel.send(Buffer.alloc(rig.ringSize / 8)));
     const all = Promise.allSettled([request, channel.drained()]);
     await channel.close();
-    expect(await all).toMatchObject([closed, closed]);
+    expect(await all).toMatchObject([over, over]);
     expect(await next).toEqual({ value: undefined, done: true });
     expect(channel.closed).toBe(true);
     await channel.close();
@@ -159,7 +159,7 @@ export function closing(rig: Rig): void {
   test('sending to an end that is gone returns false', async () => {
     const { channel, far } = await rig.open((channel) => channel.close());
     await far.result;
-    if (!channel.closed) await once(channel, 'close');
+    await closed(channel);
     expect(channel.send('x')).toBe(false);
     expect(channel.reserve(1)).toBeNull();
     await expect(channel.drained()).rejects.toMatchObject({ code: expect.stringMatching(/EPIPE|ECONNRESET/) });
@@ -174,19 +174,17 @@ export function closing(rig: Rig): void {
   });
 
   test('both ends may end at the same time', async () => {
-    const { channel, far } = await rig.open(async (channel, { once }) => {
-      const closed = once(channel, 'close');
+    const { channel, far } = await rig.open(async (channel, { closed }) => {
       channel.send('far');
       await channel.end();
       channel.on('message', () => undefined);
-      return (await closed).length;
+      return closed(channel);
     });
-    const closed = once(channel, 'close');
     channel.on('message', () => undefined);
     channel.send('near');
     await channel.end();
-    expect(await closed).toEqual([]);
-    expect(await far.result).toBe(0);
+    expect(await closed(channel)).toBeUndefined();
+    expect(await far.result).toBeUndefined();
   });
 
   test('a message larger than the other end takes is refused here', async () => {

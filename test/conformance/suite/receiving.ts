@@ -75,12 +75,15 @@ export function receiving(rig: Rig): void {
   });
 
   test('consume gets large messages whole, between small ones', async () => {
-    const { channel } = await rig.open(async (channel, { args }) => {
-      for (const length of args) {
-        if (!channel.send(new Uint8Array(length).fill(length & 255))) await channel.drained();
-      }
-      await channel.end();
-    }, { args: [0, 10, rig.ringSize * 2, 20, rig.ringSize, 1] });
+    const { channel } = await rig.open(
+      async (channel, { args }) => {
+        for (const length of args) {
+          if (!channel.send(new Uint8Array(length).fill(length & 255))) await channel.drained();
+        }
+        await channel.end();
+      },
+      { args: [0, 10, rig.ringSize * 2, 20, rig.ringSize, 1] },
+    );
     const received: [number, boolean][] = [];
     channel.consume((view) => {
       const copy = Buffer.from(view);
@@ -151,12 +154,15 @@ export function receiving(rig: Rig): void {
   });
 
   test('a message is private memory: it stays as it was when the ring goes on', async () => {
-    const { channel, far } = await rig.open(async (channel, { args }) => {
-      for (let i = 0; i < args; i++) {
-        if (!channel.send(new Uint8Array(i % 700).fill(i & 255))) await channel.drained();
-      }
-      await channel.end();
-    }, { args: 3000 });
+    const { channel, far } = await rig.open(
+      async (channel, { args }) => {
+        for (let i = 0; i < args; i++) {
+          if (!channel.send(new Uint8Array(i % 700).fill(i & 255))) await channel.drained();
+        }
+        await channel.end();
+      },
+      { args: 3000 },
+    );
     const received: Buffer[] = [];
     for await (const message of channel) received.push(message);
     await far.result;

@@ -1,17 +1,16 @@
-import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import type { Channel } from '../../../src/index.js';
-import type { Tools } from '../../support/agent.js';
+import { closed, type Tools } from '../../support/agent.js';
 import type { Rig } from '../../support/rig.js';
 import { pattern } from '../../support/ring.js';
 
 /** Answers with the request turned round, each in its own time. */
-async function reverse(channel: Channel, { once, turn }: Tools): Promise<void> {
+async function reverse(channel: Channel, { closed, turn }: Tools): Promise<void> {
   channel.handle(async (request) => {
     for (let i = request[0] ?? 0; i > 0; i -= 50) await turn();
     return request.reverse();
   });
-  await once(channel, 'close');
+  await closed(channel);
 }
 
 async function never(channel: Channel, { say }: Tools): Promise<void> {
@@ -52,21 +51,21 @@ export function requests(rig: Rig): void {
   });
 
   test('a handler that returns nothing sends an empty reply, and one that returns a string its bytes', async () => {
-    const { channel } = await rig.open(async (channel, { once }) => {
+    const { channel } = await rig.open(async (channel, { closed }) => {
       channel.handle((request) => (request.length === 0 ? undefined : `<${request}>`));
-      await once(channel, 'close');
+      await closed(channel);
     });
     expect((await channel.request('')).length).toBe(0);
     expect((await channel.request('ü')).toString()).toBe('<ü>');
   });
 
   test('an error of the handler comes back as the cause, with its name and code', async () => {
-    const { channel } = await rig.open(async (channel, { once }) => {
+    const { channel } = await rig.open(async (channel, { closed }) => {
       channel.handle(async (request) => {
         if (request.length === 0) throw 'a string';
         throw Object.assign(new RangeError(`no ${request}`), { code: 'ERR_TEST' });
       });
-      await once(channel, 'close');
+      await closed(channel);
     });
     await expect(channel.request('x')).rejects.toMatchObject({
       code: 'ERR_SHMLOOP_REMOTE',
@@ -79,9 +78,9 @@ export function requests(rig: Rig): void {
   });
 
   test('a reply that is no bytes is an error for who asked, and the channel goes on', async () => {
-    const { channel } = await rig.open(async (channel, { once }) => {
+    const { channel } = await rig.open(async (channel, { closed }) => {
       channel.handle((request) => (request.length > 0 ? 'good' : (42 as never)));
-      await once(channel, 'close');
+      await closed(channel);
     });
     await expect(channel.request('')).rejects.toMatchObject({
       code: 'ERR_SHMLOOP_REMOTE',
@@ -92,12 +91,12 @@ export function requests(rig: Rig): void {
 
   test('a reply or an error too large for who asked is an error for it, and harms nobody', async () => {
     const { channel } = await rig.open(
-      async (channel, { once }) => {
+      async (channel, { closed }) => {
         channel.handle((request) => {
           if (request.length > 0) throw new Error('long '.repeat(100));
           return new Uint8Array(1000);
         });
-        await once(channel, 'close');
+        await closed(channel);
       },
       { near: { maxMessageSize: 10 } },
     );
@@ -106,9 +105,24 @@ export function requests(rig: Rig): void {
   });
 
   test('a request is given up when its time is up, and the handler hears of it', async () => {
-    const { channel, far } = await rig.open(never);
-    await expect(channel.request('', { timeout: 10 })).rejects.toMatchObject({ code: 'ERR_SHMLOOP_TIMEOUT' });
-    expect([await far.said(), await far.said()]).toEqual(['started', 'aborted']);
+    const { channel } = await rig.open(async (channel, { closed }) => {
+      const count = { started: 0, aborted: 0 };
+      channel.handle(async (request, { signal }) => {
+        if (request.length > 0) return JSON.stringify(count);
+        count.started++;
+        signal.addEventListener('abort', () => count.aborted++);
+        await new Promise(() => undefined);
+        return undefined;
+      });
+      await closed(channel);
+    });
+    // A request can be given up before its handler has started: then with more time.
+    for (let timeout = 5, started = 0; started === 0; timeout *= 2) {
+      await expect(channel.request('', { timeout })).rejects.toMatchObject({ code: 'ERR_SHMLOOP_TIMEOUT' });
+      const count = JSON.parse(`${await channel.request('count')}`);
+      expect(count.aborted).toBe(count.started);
+      started = count.started;
+    }
   });
 
   test('a request is given up by its signal, and the handler hears of it', async () => {
@@ -190,10 +204,10 @@ export function requests(rig: Rig): void {
   });
 
   test('requests wait for a handler where nobody takes anything', async () => {
-    const { channel, far } = await rig.open(async (channel, { told, once }) => {
+    const { channel, far } = await rig.open(async (channel, { told, closed }) => {
       await told();
       channel.handle((request) => `late ${request}`);
-      await once(channel, 'close');
+      await closed(channel);
     });
     const replies = Promise.all([channel.request('1'), channel.request('2')]);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -225,12 +239,12 @@ export function requests(rig: Rig): void {
 
   describe('at the end', () => {
     test('requests under way are answered before an orderly end', async () => {
-      const { channel, far } = await rig.open(async (channel, { once, turn }) => {
+      const { channel, far } = await rig.open(async (channel, { closed, turn }) => {
         channel.handle(async (request) => {
           for (let i = 0; i < 10; i++) await turn();
           return request;
         });
-        await once(channel, 'close');
+        await closed(channel);
       });
       const replies = Promise.all(['a', 'b', 'c'].map((request) => channel.request(request)));
       await channel.end();
@@ -239,15 +253,13 @@ export function requests(rig: Rig): void {
     });
 
     test('requests without a reply fail when the other end closes', async () => {
-      const { channel, far } = await rig.open(async (channel, { once }) => {
+      const { channel, far } = await rig.open(async (channel) => {
         await new Promise((resolve) => channel.handle(resolve as never));
-        const closed = once(channel, 'close');
-        void channel.close();
-        await closed;
+        await channel.close();
       });
       await expect(channel.request('x')).rejects.toMatchObject({ code: 'ECONNRESET', syscall: 'read' });
       await far.result;
-      if (!channel.closed) await once(channel, 'close');
+      await closed(channel);
       await expect(channel.request('x')).rejects.toMatchObject({ code: 'ECONNRESET' });
     });
   });

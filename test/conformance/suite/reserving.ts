@@ -1,7 +1,6 @@
-import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import type { Channel } from '../../../src/index.js';
-import type { Tools } from '../../support/agent.js';
+import { closed, type Tools } from '../../support/agent.js';
 import type { Rig } from '../../support/rig.js';
 import { pattern } from '../../support/ring.js';
 
@@ -29,7 +28,8 @@ export function reserving(rig: Rig): void {
 
   test('the largest reservation is what goes as one frame', async () => {
     const { channel, far } = await rig.open(async (channel, { hash }) => {
-      for await (const message of channel) return hash(message);
+      const { value } = await channel[Symbol.asyncIterator]().next();
+      return hash(value);
     });
     const { maxReservation } = channel;
     expect(maxReservation).toBe(rig.ringSize / 4 - 8);
@@ -110,6 +110,6 @@ export function reserving(rig: Rig): void {
     channel.commit();
     await end;
     expect(await far.result).toEqual(['slot']);
-    if (!channel.closed) await once(channel, 'close');
+    await closed(channel);
   });
 }
