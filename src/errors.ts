@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   ERR_SHMLOOP_REMOTE: 'the handler at the other end threw',
 } as const;
 
+/** The codes that {@link ShmloopError} has. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** An error of shmloop's own, told apart by its stable `code`. */
@@ -26,6 +27,7 @@ export class ShmloopError extends Error {
   override readonly name = 'ShmloopError';
 
   constructor(
+    /** What went wrong; stable, unlike the message. */
     readonly code: ErrorCode,
     message: string,
     options?: ErrorOptions,

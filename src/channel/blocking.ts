@@ -79,7 +79,7 @@ function block(endpoint: Endpoint, side: Side, deadline: number): boolean {
   if (domain.blocking.mayPoll && spin(side, deadline)) return true;
   const left = deadline - performance.now();
   if (left <= 0) return side.isReady();
-  if (side.park('futex')) {
+  if (domain.waiting !== 'spin' && side.park('futex')) {
     side.wait(Math.min(left, SLICE));
     side.unpark();
   }

@@ -70,14 +70,17 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     return this.#endpoint.port.link.peer;
   }
 
+  /** Whether this end sends: both directions have a ring of their own, or only one has. */
   get canSend(): boolean {
     return this.#endpoint.sender !== undefined;
   }
 
+  /** Whether this end receives. */
   get canReceive(): boolean {
     return this.#endpoint.receiver !== undefined;
   }
 
+  /** Whether it is over: the `close` event came, or is about to. */
   get closed(): boolean {
     return this.#endpoint.isClosed;
   }
@@ -159,12 +162,14 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
   async request(data: Uint8Array | string, options: RequestOptions = {}): Promise<Buffer> {
     const bytes = toBytes(data);
     this.#checkSend(bytes.length);
+    this.#checkReceive();
     return this.#endpoint.request(bytes, options);
   }
 
   /**
    * Answers the requests of the other end, up to 1024 at a time.
    * While there is no handler, requests wait; but where this end takes messages they are refused.
+   * @throws ERR_SHMLOOP_INVALID_ARGUMENT
    */
   handle(handler: RequestHandler): this {
     if (typeof handler !== 'function') throw invalid('a handler is a function');
@@ -211,7 +216,7 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
    */
   stream(): Duplex {
     if (this.#stream === undefined) {
-      this.#claim('stream');
+      if (this.canReceive) this.#claim('stream');
       this.#stream = new ChannelStream(this, this.#endpoint);
     }
     return this.#stream;
@@ -237,6 +242,7 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
    *   taken in another way; ERR_SHMLOOP_DIRECTION
    */
   receiveSync(timeout = Number.POSITIVE_INFINITY): Buffer | null {
+    this.#checkReceive();
     if (this.#taker !== undefined) throw busy();
     return receiveSync(this.#endpoint, checkTimeout(timeout));
   }
@@ -293,7 +299,12 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     if (length > port.peerMaxMessageSize) throw tooLarge(length, port.peerMaxMessageSize);
   }
 
+  #checkReceive(): void {
+    if (!this.canReceive) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not receive');
+  }
+
   #claim(taker: Taker): void {
+    this.#checkReceive();
     if (this.#taker !== undefined && this.#taker !== taker) throw busy();
     this.#taker = taker;
   }

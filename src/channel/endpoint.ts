@@ -126,9 +126,8 @@ export class Endpoint implements PortHandler, Sink {
 
   /** Resolves when nothing waits for room any more. */
   drained(): Promise<void> {
-    if (this.#isClosed || this.port.isPeerGone) {
-      return Promise.reject(this.#error ?? systemError('EPIPE', 'write', 'the peer is gone'));
-    }
+    const broken = this.#whyBroken();
+    if (broken !== undefined) return Promise.reject(broken);
     if (this.sender === undefined || this.sender.queued === 0) return Promise.resolve();
     return new Promise((resolve, reject) => this.#drainWaiters.push({ resolve, reject }));
   }
@@ -371,7 +370,9 @@ export class Endpoint implements PortHandler, Sink {
 
   #sendEnd(): Promise<void> {
     const { sender } = this;
-    if (sender === undefined || this.#isClosed || this.port.isPeerGone) return Promise.resolve();
+    if (sender === undefined) return Promise.resolve();
+    const broken = this.#whyBroken();
+    if (broken !== undefined) return Promise.reject(broken);
     return new Promise((resolve, reject) => {
       const done = () => {
         this.#isEndSent = true;
@@ -388,6 +389,12 @@ export class Endpoint implements PortHandler, Sink {
       this.#drainWaiters.push(unsent);
       if (!sender.send(TYPE.end, 0, NOTHING, done)) this.#wantMore();
     });
+  }
+
+  /** Why nothing can be sent any more, if so. */
+  #whyBroken(): Error | undefined {
+    if (this.#isClosed) return this.#error ?? new ShmloopError('ERR_SHMLOOP_CLOSED', 'the channel is closed');
+    return this.port.isPeerGone ? systemError('EPIPE', 'write', 'the peer is gone') : undefined;
   }
 
   #reset(): Error {

@@ -4,6 +4,7 @@ import { isCapacity } from '../ring/index.js';
 /** The largest message that the protocol has, in bytes. */
 export const MAX_MESSAGE_SIZE = 1024 ** 3;
 
+/** Options of a channel's end. */
 export interface ChannelOptions {
   /** Bytes of the ring that this end receives on: a power of two from 4096 to 67108864. Default 1048576. */
   ringSize?: number;
@@ -13,6 +14,7 @@ export interface ChannelOptions {
   allowHalfOpen?: boolean;
 }
 
+/** The same with every default filled in. */
 export type Limits = Required<ChannelOptions>;
 
 export const DEFAULTS: Limits = Object.freeze({

@@ -3,6 +3,7 @@ import { FRAME } from '../layout.js';
 import { limited, type Settler } from '../settler.js';
 import { invalid } from './limits.js';
 
+/** Options of a request. */
 export interface RequestOptions {
   /** Gives the request up; the handler's own signal is aborted, too. */
   signal?: AbortSignal;

@@ -18,6 +18,7 @@ export interface Pollable {
 
 /** What was filled and is to be published once the present turn is over. */
 export interface Publishable {
+  /** Called once for each time that it asked to be. Must not throw. */
   publishListed(): void;
 }
 

@@ -3,8 +3,11 @@ import { type Descriptor, native } from '../native.js';
 
 /** Who is at the other end, by the kernel's word. */
 export interface Credentials {
+  /** Process id, as this pid namespace sees it; 0 when it does not. */
   readonly pid: number;
+  /** Effective user id at the time it connected or bound. */
   readonly uid: number;
+  /** Effective group id, likewise. */
   readonly gid: number;
 }
 

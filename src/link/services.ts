@@ -3,11 +3,15 @@ import type { Port } from './port.js';
 
 /** What a bound name does with those who open channels to it. */
 export interface Service {
+  /** As its own end sees it. */
   readonly direction: Direction;
+  /** Bytes of the rings that it receives on. */
   readonly ringSize: number;
+  /** The largest message that it receives, in bytes. */
   readonly maxMessageSize: number;
   /** Whether the backlog has room for one more. */
   hasRoom(): boolean;
+  /** Takes the port of a channel that was opened. Runs no code of the application. */
   accepted(port: Port): void;
 }
 

@@ -12,6 +12,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/;
  */
 export class NamedRegion {
   private constructor(
+    /** Its name, without the slash. */
     readonly name: string,
     /** The mapped bytes; any process of this uid may change them at any time. */
     readonly memory: ArrayBuffer,

@@ -25,6 +25,7 @@ export class RingReader {
   readonly #capacity: number;
   readonly #mask: number;
   readonly #notify: () => void;
+  /** The most that one frame may take, in bytes. */
   readonly maxFrame: number;
   #offset = 0;
   /** Published and not yet taken, as of the last look. */
@@ -130,6 +131,7 @@ export class RingReader {
     }
   }
 
+  /** Takes the mark of {@link park} back, after a wait that ended for whatever reason. */
   unpark(): void {
     unparkReader(this.#control);
   }

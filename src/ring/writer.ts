@@ -111,6 +111,7 @@ export class RingWriter {
     }
   }
 
+  /** Takes the mark of {@link park} back, after a wait that ended for whatever reason. */
   unpark(): void {
     unparkWriter(this.#control);
   }

@@ -1,4 +1,5 @@
-import { type ChannelOptions, invalid, limitsOf } from '../channel/index.js';
+import type { ChannelOptions } from '../channel/index.js';
+import { invalid, limitsOf } from '../channel/limits.js';
 import { systemError } from '../errors.js';
 import { type Direction, Listener, services } from '../link/index.js';
 import { pathOfName } from './names.js';
@@ -7,6 +8,7 @@ import { Server } from './server.js';
 /** Which way channels go, as this end sees it. */
 export type ServerDirection = 'both' | 'send' | 'receive';
 
+/** Options of {@link bind}; those of its channels hold for each that connects. */
 export interface BindOptions extends ChannelOptions {
   /** `receive` is XenSocket's one-way pipe: one ring only. Default `both`. */
   direction?: ServerDirection;

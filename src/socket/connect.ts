@@ -1,9 +1,11 @@
 import { watch } from 'node:fs';
-import { Channel, type ChannelOptions, invalid, limitsOf } from '../channel/index.js';
+import { Channel, type ChannelOptions } from '../channel/index.js';
+import { invalid, limitsOf } from '../channel/limits.js';
 import { codeOf } from '../errors.js';
 import { type Direction, dial, type OpenOptions, type Port } from '../link/index.js';
 import { pathOfName, runtimeDirectory } from './names.js';
 
+/** Options of {@link connect}. */
 export interface ConnectOptions extends ChannelOptions {
   /** Which way the channel goes, as this end sees it. Default: as the server has it. */
   direction?: 'both' | 'send' | 'receive';
@@ -13,7 +15,7 @@ export interface ConnectOptions extends ChannelOptions {
   signal?: AbortSignal;
 }
 
-const DIRECTIONS: readonly Direction[] = ['any', 'both', 'send', 'receive'];
+const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
 /** A link that was idle may close just as it is used again; the next dial makes a new one. */
 const TRIES = 3;
 /** Of a timer that is never due, in milliseconds. */
@@ -31,10 +33,11 @@ const LONG = 2 ** 30;
 export async function connect(name: string, options: ConnectOptions = {}): Promise<Channel> {
   const path = pathOfName(name);
   const limits = limitsOf(options);
-  const { direction = 'any', wait = false, signal } = options;
-  if (!DIRECTIONS.includes(direction)) throw invalid('direction is one of both, send, receive');
+  const { direction, wait = false, signal } = options;
+  if (direction !== undefined && !DIRECTIONS.includes(direction))
+    throw invalid('direction is one of both, send, receive');
   signal?.throwIfAborted();
-  const open = () => openPort(path, name, { ...limits, direction }, signal);
+  const open = () => openPort(path, name, { ...limits, direction: direction ?? 'any' }, signal);
   const port = await abortable(wait ? openWhenBound(open, signal) : open(), signal);
   return new Channel(port, limits);
 }

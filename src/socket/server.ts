@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { Channel, type Limits, Queue } from '../channel/index.js';
+import { Channel, type Limits } from '../channel/index.js';
+import { Queue } from '../channel/queue.js';
 import type { Direction, Listener, Port, Service } from '../link/index.js';
 import { services } from '../link/index.js';
 
@@ -26,7 +27,9 @@ export class Server extends EventEmitter<ServerEventMap> implements AsyncDisposa
 
   /** Made by `bind`. */
   constructor(
+    /** The name that is bound. */
     readonly name: string,
+    /** Which way its channels go, as this end sees it. */
     readonly direction: Direction,
     listener: Listener,
     limits: Limits,
@@ -42,14 +45,17 @@ export class Server extends EventEmitter<ServerEventMap> implements AsyncDisposa
     });
   }
 
+  /** Whether the name was freed. */
   get closed(): boolean {
     return this.#isClosed;
   }
 
+  /** Bytes of the ring that each of its channels receives on. */
   get ringSize(): number {
     return this.#limits.ringSize;
   }
 
+  /** The largest message that its channels receive, in bytes. */
   get maxMessageSize(): number {
     return this.#limits.maxMessageSize;
   }
@@ -88,6 +94,7 @@ export class Server extends EventEmitter<ServerEventMap> implements AsyncDisposa
     this.emit('close');
   }
 
+  /** As {@link close}: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
