@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compileLimits } from './harness/limits.mjs';
 import { describeMachine } from './harness/machine.mjs';
-import { measure } from './harness/measure.mjs';
+import { prepare } from './harness/measure.mjs';
 import { killPeers } from './harness/peer-process.mjs';
 import { CASES, makePlan, rotate } from './harness/plan.mjs';
 import { formatRows, startProgress } from './harness/report.mjs';
@@ -16,22 +16,24 @@ import { summarize } from './harness/statistics.mjs';
 import { TRANSPORTS } from './transports/index.mjs';
 
 const FULL = {
-  rounds: 5,
+  rounds: 7,
   warmUpMs: 300,
-  measureMs: 600,
+  longestWarmUpMs: 1500,
+  measureMs: 500,
   parkedMs: 1500,
   settleMs: 1000,
   idleMs: 5000,
-  budgetMs: Infinity,
+  budgetMs: Number.POSITIVE_INFINITY,
 };
 const QUICK = {
   rounds: 3,
   warmUpMs: 80,
+  longestWarmUpMs: 400,
   measureMs: 150,
   parkedMs: 300,
   settleMs: 1000,
   idleMs: 5000,
-  budgetMs: 82_000,
+  budgetMs: 75_000,
 };
 
 const HELP = `Usage: npm run bench -- [options]
@@ -50,6 +52,7 @@ const HELP = `Usage: npm run bench -- [options]
  * @typedef {import('./harness/plan.mjs').Run} Run
  * @typedef {import('./harness/measure.mjs').Times} Times
  * @typedef {import('./harness/measure.mjs').Measurement} Measurement
+ * @typedef {import('./harness/measure.mjs').Prepared} Prepared
  * @typedef {import('./harness/report.mjs').Row} Row
  */
 
@@ -93,48 +96,58 @@ async function main() {
 }
 
 /**
- * Takes round after round, each of which measures everything once.
  * @param {readonly Group[]} plan
  * @param {number} rounds
  * @param {Times} times
  * @param {string} directory
  */
 async function runPlan(plan, rounds, times, directory) {
-  const runsOf = (/** @type {number} */ round) => plan.filter((group) => round === 0 || !isOnce(group));
-  const counts = Array.from({ length: rounds }, (_, round) => runsOf(round).flatMap(({ runs }) => runs).length);
-  const progress = startProgress(counts.reduce((sum, count) => sum + count, 0));
+  const roundsOf = (/** @type {Group} */ group) => (isIdle(group) ? 1 : rounds);
+  const progress = startProgress(plan.reduce((sum, group) => sum + group.runs.length * (2 + roundsOf(group)), 0));
   /** @type {Map<Run, Measurement[]>} */
-  const results = new Map(plan.flatMap(({ runs }) => runs.map((run) => [run, []])));
+  const results = new Map();
   /** @type {string[]} */
   const failures = [];
-
-  /** A run that failed once is not repeated, and reports nothing. */
-  const take = async (/** @type {Group} */ { title }, /** @type {Run} */ run) => {
-    try {
-      if (results.has(run)) results.get(run)?.push(await measure(run, times, directory));
-    } catch (error) {
-      results.delete(run);
-      failures.push(`${title}, ${run.transport}: ${/** @type {Error} */ (error).message}`);
-    }
-    progress.step(`${title} ${run.transport}`);
-  };
-
   const start = performance.now();
-  for (let round = 0; round < rounds; round++) {
-    for (const group of runsOf(round)) {
-      // Idle ones do not disturb each other, and are looked at from outside: all at once.
-      if (isOnce(group)) await Promise.all(group.runs.map((run) => take(group, run)));
-      else for (const run of rotate(group.runs, round)) await take(group, run);
+  for (const [index, group] of plan.entries()) {
+    const isTimeShort = () => performance.now() - start > (times.budgetMs * (index + 1)) / plan.length;
+    /** @type {Map<Run, Prepared>} */
+    const prepared = new Map();
+    /** A run that failed is not repeated, and reports nothing. */
+    const attempt = async (/** @type {Run} */ run, /** @type {() => Promise<unknown>} */ step) => {
+      try {
+        await step();
+      } catch (error) {
+        prepared.get(run)?.kill();
+        prepared.delete(run);
+        results.delete(run);
+        failures.push(`${group.title}, ${run.transport}: ${/** @type {Error} */ (error).message}`);
+      }
+      progress.step(`${group.title} ${run.transport}`);
+    };
+    const take = (/** @type {Run} */ run) =>
+      attempt(run, async () => results.get(run)?.push(await /** @type {Prepared} */ (prepared.get(run)).measure()));
+
+    for (const run of group.runs) {
+      await attempt(run, async () => {
+        prepared.set(run, await prepare(run, times, directory));
+        results.set(run, []);
+      });
     }
-    const spent = performance.now() - start;
-    if (spent + spent / (round + 1) > times.budgetMs) break;
+    for (let round = 0; round < roundsOf(group) && (round === 0 || !isTimeShort()); round++) {
+      const runs = rotate(group.runs, round).filter((run) => prepared.has(run));
+      // Idle ones do not disturb each other, and are looked at from outside: all at once.
+      if (isIdle(group)) await Promise.all(runs.map(take));
+      else for (const run of runs) await take(run);
+    }
+    for (const [run, { close }] of prepared) await attempt(run, close);
   }
   progress.stop();
   return { rows: rowsOf(results).sort(byCase), failures };
 }
 
 /** @param {Group} group */
-function isOnce({ title }) {
+function isIdle({ title }) {
   return title === 'idle';
 }
 

@@ -7,7 +7,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <fstream>
 #include <string>
 
 #include "descriptor.h"
@@ -22,14 +24,42 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+// The kernel gives a process so many mappings (65,530 by default), and V8 dies
+// when it gets none. So an eighth of them is left to the rest of the process.
+class MappingQuota {
+ public:
+  // Of all environments of this process. False when there are no more.
+  static bool Take(long count) {
+    if (used_.fetch_add(count) + count <= Limit()) return true;
+    Give(count);
+    return false;
+  }
+  static void Give(long count) { used_.fetch_sub(count); }
+
+ private:
+  static long Limit() {
+    static const long limit = ReadLimit();
+    return limit;
+  }
+  static long ReadLimit() {
+    long limit = 65530;
+    std::ifstream("/proc/sys/vm/max_map_count") >> limit;
+    return limit - limit / 8;
+  }
+  static inline std::atomic<long> used_{0};
+};
+
 struct Mapping {
   void* address;
   size_t length;
+  // Mappings as the kernel counts them.
+  long count;
   std::shared_ptr<MappingTable> table;
 
   void Unmap() {
     if (address == nullptr) return;
     munmap(address, length);
+    MappingQuota::Give(count);
     table->erase(address);
     address = nullptr;
   }
@@ -133,14 +163,21 @@ void Finalize(Napi::Env env, void*, Mapping* mapping) {
   delete mapping;
 }
 
-Napi::Value Wrap(Napi::Env env, void* address, size_t length) {
+Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
   // Forked children must not share rings with their parent's peers.
   madvise(address, length, MADV_DONTFORK);
   auto table = Instance::Get(env)->mappings;
-  auto* mapping = new Mapping{address, length, table};
+  auto* mapping = new Mapping{address, length, count, table};
   table->emplace(address, mapping);
   Account(env, -static_cast<int64_t>(length));
   return Napi::ArrayBuffer::New(env, address, length, Finalize, mapping);
+}
+
+// Gives back what was taken of the quota, and throws.
+Napi::Value Refuse(Napi::Env env, int error, long taken) {
+  MappingQuota::Give(taken);
+  ThrowSystemError(env, error, "mmap");
+  return Napi::Value();
 }
 
 // mapMemory(descriptor, length) -> ArrayBuffer of the file's first bytes.
@@ -149,12 +186,10 @@ Napi::Value MapMemory(const Napi::CallbackInfo& info) {
   int fd = Descriptor::Get(info[0]);
   if (fd < 0) return Napi::Value();
   size_t length = info[1].As<Napi::Number>().Int64Value();
+  if (!MappingQuota::Take(1)) return Refuse(env, ENOMEM, 0);
   void* address = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (address == MAP_FAILED) {
-    ThrowSystemError(env, errno, "mmap");
-    return Napi::Value();
-  }
-  return Wrap(env, address, length);
+  if (address == MAP_FAILED) return Refuse(env, errno, 1);
+  return Wrap(env, address, length, 1);
 }
 
 // mapRing(descriptor, control, data) -> ArrayBuffer of control + data + data
@@ -167,11 +202,9 @@ Napi::Value MapRing(const Napi::CallbackInfo& info) {
   size_t data = info[2].As<Napi::Number>().Int64Value();
   size_t length = control + 2 * data;
   int reserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  if (!MappingQuota::Take(2)) return Refuse(env, ENOMEM, 0);
   void* address = mmap(nullptr, length, PROT_NONE, reserve, -1, 0);
-  if (address == MAP_FAILED) {
-    ThrowSystemError(env, errno, "mmap");
-    return Napi::Value();
-  }
+  if (address == MAP_FAILED) return Refuse(env, errno, 2);
   char* start = static_cast<char*>(address);
   int access = PROT_READ | PROT_WRITE;
   int shared = MAP_SHARED | MAP_FIXED;
@@ -179,10 +212,9 @@ Napi::Value MapRing(const Napi::CallbackInfo& info) {
       mmap(start + control + data, data, access, shared, fd, control) == MAP_FAILED) {
     int error = errno;
     munmap(address, length);
-    ThrowSystemError(env, error, "mmap");
-    return Napi::Value();
+    return Refuse(env, error, 2);
   }
-  return Wrap(env, address, length);
+  return Wrap(env, address, length, 2);
 }
 
 // The mapping behind an ArrayBuffer, or null with an exception pending.

@@ -66,6 +66,8 @@ void Poll::UnrefLoop(const Napi::CallbackInfo&) {
 void Poll::Close(const Napi::CallbackInfo&) {
   if (handle_ == nullptr) return;
   CloseHandle();
+  // The callback's closure may hold this object: it would hold itself for ever.
+  callback_.Reset();
   Unref();
 }
 

@@ -169,7 +169,9 @@ std::vector<int> TakeDescriptors(struct msghdr* message) {
 
 // receiveMessage(socket, buffer) -> [length, descriptor...], or null when there
 // is none. Length 0 is the end. A message larger than the buffer or with more
-// descriptors than the protocol has is EMSGSIZE, and all of it is dropped.
+// descriptors than the protocol has is EMSGSIZE, and all of it is dropped. A
+// negative length says that descriptors came along, and are lost for want of
+// numbers for them (EMFILE).
 Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   int fd = Descriptor::Get(info[0]);
@@ -191,8 +193,13 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   std::vector<int> taken = TakeDescriptors(&message);
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
     for (int number : taken) close(number);
-    ThrowSystemError(env, EMSGSIZE, "recvmsg");
-    return Napi::Value();
+    if ((message.msg_flags & MSG_TRUNC) != 0 || taken.size() == kMaxDescriptors) {
+      ThrowSystemError(env, EMSGSIZE, "recvmsg");
+      return Napi::Value();
+    }
+    // Fewer than there is room for: this process has no number left.
+    taken.clear();
+    length = -length;
   }
   Napi::Array result = Napi::Array::New(env, 1 + taken.size());
   result.Set(0u, Napi::Number::New(env, static_cast<double>(length)));

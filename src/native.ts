@@ -62,7 +62,10 @@ export interface Native {
   peerCredentials(socket: Descriptor): [pid: number, uid: number, gid: number];
   /** @returns false when the socket's buffer is full */
   sendMessage(socket: Descriptor, bytes: Uint8Array, descriptors: readonly Descriptor[]): boolean;
-  /** @returns null when none waits; length 0 is the end */
+  /**
+   * @returns null when none waits; length 0 is the end; a negative length says that there were descriptors,
+   *   which are lost because this process may have no more
+   */
   receiveMessage(socket: Descriptor, buffer: Uint8Array): [length: number, ...descriptors: Descriptor[]] | null;
 
   /** @returns the descriptor that holds the lock until closed, or null when another holds it */

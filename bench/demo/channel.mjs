@@ -18,6 +18,8 @@ export async function connect(name) {
 
 class ServerSide {
   #channel;
+  /** @type {(view: Buffer) => void} */
+  #onView = () => {};
 
   /** @param {import('shmloop').Channel} channel */
   constructor(channel) {
@@ -25,22 +27,22 @@ class ServerSide {
   }
 
   /**
-   * @param {number} length
-   * @returns {Promise<Uint8Array[]>} the bytes, as they came
+   * Resolves when the buffer is full. Takes messages where they are, in the ring.
+   * @param {Buffer} target
+   * @returns {Promise<void>}
    */
-  receive(length) {
+  receive(target) {
     return new Promise((resolve, reject) => {
-      /** @type {Uint8Array[]} */
-      const chunks = [];
       let received = 0;
-      const onMessage = (/** @type {Buffer} */ message) => {
-        chunks.push(message);
-        received += message.length;
-        if (received < length) return;
-        this.#channel.off('message', onMessage).off('error', reject);
-        resolve(chunks);
+      this.#channel.once('error', reject);
+      this.#onView = (view) => {
+        target.set(view, received);
+        received += view.length;
+        if (received < target.length) return;
+        this.#channel.off('error', reject);
+        resolve();
       };
-      this.#channel.on('message', onMessage).on('error', reject);
+      this.#channel.consume((view) => this.#onView(view));
     });
   }
 

@@ -30,20 +30,19 @@ class TcpServerSide {
   }
 
   /**
-   * @param {number} length
-   * @returns {Promise<Uint8Array[]>} the bytes, as they came
+   * Resolves when the buffer is full.
+   * @param {Buffer} target
+   * @returns {Promise<void>}
    */
-  receive(length) {
+  receive(target) {
     return new Promise((resolve, reject) => {
-      /** @type {Uint8Array[]} */
-      const chunks = [];
       let received = 0;
       const onData = (/** @type {Buffer} */ chunk) => {
-        chunks.push(chunk);
+        target.set(chunk, received);
         received += chunk.length;
-        if (received < length) return;
+        if (received < target.length) return;
         this.#socket.off('data', onData).off('error', reject);
-        resolve(chunks);
+        resolve();
       };
       this.#socket.on('data', onData).on('error', reject);
     });

@@ -51,9 +51,9 @@ export function sendSync(endpoint: Endpoint, data: Uint8Array, timeout: number):
   const { sender } = endpoint;
   if (sender === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not send');
   if (isGone(endpoint)) throw broken();
-  endpoint.send(TYPE.message, 0, data);
+  const isInRing = endpoint.send(TYPE.message, 0, data);
   sender.publish();
-  if (sender.queued === 0) return;
+  if (isInRing) return;
   const deadline = performance.now() + timeout;
   while (sender.queued > 0) {
     sender.flush();
@@ -82,6 +82,8 @@ function block(endpoint: Endpoint, side: Side, deadline: number): boolean {
   if (domain.waiting !== 'spin' && side.park('futex')) {
     side.wait(Math.min(left, SLICE));
     side.unpark();
+    // The mark for the event loop went with it: the next turn looks, and arms again.
+    endpoint.port.activate();
   }
   domain.blocking.worked();
   // The peer's close and its death come by the control socket.

@@ -58,7 +58,7 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     super();
     this.#endpoint = new Endpoint(port, limits);
     this.#endpoint.events = this.#events;
-    dropped.register(this, this.#endpoint);
+    dropped.register(this, this.#endpoint, this.#endpoint);
     const emitter = this as EventEmitter;
     // In this order: the first of them must not hear of the second, which is no listener of the application's.
     emitter.on('removeListener', () => this.#onListenerRemoved());
@@ -343,6 +343,8 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
   }
 
   #onClosed(error: Error | undefined): void {
+    // The registry holds the endpoint, and that, by its taker, this channel.
+    dropped.unregister(this.#endpoint);
     if (error !== undefined && this.listenerCount('error') > 0) this.emit('error', error);
     if (error === undefined) this.emit('close');
     else this.emit('close', error);

@@ -43,6 +43,8 @@ export class Endpoint implements PortHandler, Sink {
   #isAbandoned = false;
   /** The last poll found nothing, and nothing changed since but, perhaps, the rings. */
   #isQuiet = false;
+  /** The application's code threw within the last poll, which so has something left to do. */
+  #isInterrupted = false;
   #isClosed = false;
   #error: Error | undefined;
 
@@ -178,15 +180,19 @@ export class Endpoint implements PortHandler, Sink {
       worked = true;
     }
     // From here on the application's code runs, and what it throws is its own affair.
+    this.#isQuiet = false;
+    this.#isInterrupted = true;
     this.#intake.rethrow();
     if (hasWaited && this.sender?.queued === 0) this.#drain();
     if (this.#deliver()) worked = true;
     this.#settle();
+    this.#isInterrupted = false;
     this.#isQuiet = !worked;
     return worked;
   }
 
   arm(): boolean {
+    if (this.#isInterrupted) return false;
     try {
       if (this.receiver !== undefined && !this.receiver.park('event')) return false;
       const isBlocked = this.#isWaitingForRoom();

@@ -43,8 +43,14 @@ class Domain {
   #inTurn = false;
   #isYielding = false;
 
+  /** No turn comes any more: what `exit` listeners send is published at once. */
+  #isExiting = false;
+
   constructor() {
-    process.on('exit', this.#publish);
+    process.on('exit', () => {
+      this.#isExiting = true;
+      this.#publishAll();
+    });
   }
 
   get waiting(): WaitingMode {
@@ -85,6 +91,7 @@ class Domain {
 
   /** Publishes soon: at the end of the turn, or of the present run of JavaScript. */
   publishSoon(writer: Publishable): void {
+    if (this.#isExiting) return writer.publishListed();
     this.#unpublished.push(writer);
     if (this.#inTurn || this.#isFlushing) return;
     this.#isFlushing = true;

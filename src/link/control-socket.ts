@@ -9,8 +9,11 @@ const BATCH = 64;
 const MAX_QUEUE = 65_536;
 
 export interface ControlHandler {
-  /** Takes the descriptors. */
-  received(message: Message, descriptors: Descriptor[]): void;
+  /**
+   * Takes the descriptors.
+   * @param areLost whether there were some that this process could not take (EMFILE)
+   */
+  received(message: Message, descriptors: Descriptor[], areLost: boolean): void;
   /** The socket is closed: by the peer (no error), or because something went wrong. */
   ended(error?: Error): void;
 }
@@ -104,9 +107,9 @@ export class ControlSocket {
         this.#end();
         return false;
       }
-      const message = decode(this.#buffer.subarray(0, length));
+      const message = decode(this.#buffer.subarray(0, Math.abs(length)));
       descriptors = [];
-      this.#handler.received(message, passed);
+      this.#handler.received(message, passed, length < 0);
       return true;
     } catch (error) {
       for (const descriptor of descriptors) descriptor.close();

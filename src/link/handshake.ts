@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
-import { ShmloopError } from '../errors.js';
+import { ShmloopError, systemError } from '../errors.js';
 import { EVENTS } from '../layout.js';
 import { Region } from '../memory/index.js';
 import { type Descriptor, native } from '../native.js';
@@ -161,8 +161,9 @@ class Exchange implements ControlHandler {
     throw new ShmloopError('ERR_SHMLOOP_HANDSHAKE', `the peer sent ${message.kind} in place of ${kind}`);
   }
 
-  received(message: Message, descriptors: Descriptor[]): void {
-    this.#arrived = [message, descriptors];
+  received(message: Message, descriptors: Descriptor[], areLost: boolean): void {
+    if (areLost) this.#error = systemError('EMFILE', 'recvmsg', 'handshake');
+    else this.#arrived = [message, descriptors];
     // What comes next may be for the link already.
     this.control.pause();
     this.#wake?.();

@@ -80,7 +80,7 @@ export class Link implements Pollable, PortLink {
     this.#doorbellPoll.unref();
     this.#control.unref();
     this.#control.handler = {
-      received: (message, descriptors) => this.#onMessage(message, descriptors),
+      received: (message, descriptors, areLost) => this.#onMessage(message, descriptors, areLost),
       ended: (error) => this.#close(error),
     };
     this.#control.resume();
@@ -152,7 +152,7 @@ export class Link implements Pollable, PortLink {
     port.isReleased = true;
     port.handler = undefined;
     this.#hot.remove(port);
-    this.#control.send({ kind: 'closed', port: port.peerPort });
+    this.#control.send({ kind: 'closed', port: port.peerPort, reason: port.isPeerRingLost ? 'resources' : 'none' });
     if (port.isPeerGone || this.#isClosed) this.#free(port);
   }
 
@@ -179,18 +179,18 @@ export class Link implements Pollable, PortLink {
     domain.wake(this);
   }
 
-  #onMessage(message: Message, descriptors: Descriptor[]): void {
+  #onMessage(message: Message, descriptors: Descriptor[], areLost: boolean): void {
     this.#opens.heard();
     try {
       switch (message.kind) {
         case 'open':
-          return this.#onOpen(message, descriptors.shift());
+          return this.#onOpen(message, descriptors.shift(), areLost);
         case 'accept':
-          return this.#onAccept(message, descriptors.shift());
+          return this.#onAccept(message, descriptors.shift(), areLost);
         case 'refuse':
           return this.#onRefuse(message);
         case 'closed':
-          return this.#onClosed(this.#ports[message.port]);
+          return this.#onClosed(this.#ports[message.port], message.reason === 'resources');
         case 'forget':
           return this.#peerRings.forget(message.ring);
         case 'bye':
@@ -205,8 +205,9 @@ export class Link implements Pollable, PortLink {
     }
   }
 
-  #onOpen(message: Message, descriptor: Descriptor | undefined): void {
+  #onOpen(message: Message, descriptor: Descriptor | undefined, isLost: boolean): void {
     this.#saidBye = false;
+    if (isLost) return this.#refuse(message, 'resources');
     const service = services.get(message.text);
     const direction = service && agree(service.direction, message.direction);
     if (service === undefined || direction === undefined || !service.hasRoom()) {
@@ -227,19 +228,21 @@ export class Link implements Pollable, PortLink {
 
   /** Makes this side of the channel, if there are the resources; a peer that broke the protocol is cut off. */
   #accept(message: Message, descriptor: Descriptor | undefined, direction: Direction, service: Service) {
+    let peerRing: PeerRing | undefined;
     try {
-      const peerRing = this.#adoptRing(message, descriptor, direction !== 'receive');
+      peerRing = this.#adoptRing(message, descriptor, direction !== 'receive');
       const own = this.#reserve(direction !== 'send', service.ringSize);
       const port = this.#addPort(own.number, own.ring);
       port.attach(message.port, message.maxMessageSize, peerRing);
       return { port, descriptor: own.descriptor };
     } catch (error) {
       if (error instanceof ShmloopError) throw error;
+      if (peerRing !== undefined) peerRing.isUsed = false;
       return undefined;
     }
   }
 
-  #onAccept(message: Message, descriptor: Descriptor | undefined): void {
+  #onAccept(message: Message, descriptor: Descriptor | undefined, isLost: boolean): void {
     const open = this.#takeOpen(message.port);
     let { ring } = open;
     if (ring !== undefined && message.direction === 'receive') {
@@ -249,6 +252,7 @@ export class Link implements Pollable, PortLink {
     }
     const port = this.#addPort(message.port, ring);
     try {
+      if (isLost) throw systemError('EMFILE', 'recvmsg', open.name);
       const peerRing = this.#adoptRing(message, descriptor, message.capacity !== 0);
       port.attach(message.peerPort, message.maxMessageSize, peerRing);
       if (open.isGivenUp) port.release();
@@ -256,6 +260,7 @@ export class Link implements Pollable, PortLink {
     } catch (error) {
       // Out of mappings or descriptors: this channel fails. A peer that broke the protocol is cut off.
       port.attach(message.peerPort, 0, undefined);
+      port.isPeerRingLost = true;
       port.release();
       open.settler.reject(error as Error);
       if (error instanceof ShmloopError) throw error;
@@ -286,11 +291,12 @@ export class Link implements Pollable, PortLink {
     this.#control.send({ ...message, ...fields }, passed, () => descriptor?.close());
   }
 
-  #onClosed(port: Port | undefined): void {
+  #onClosed(port: Port | undefined, isRingLost: boolean): void {
     if (port === undefined || port.isPeerGone) {
       throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer closed a channel that it does not have');
     }
     port.isPeerGone = true;
+    port.isRingLost = isRingLost;
     if (port.isReleased) return this.#free(port);
     port.handler?.peerGone();
     if (!port.isReleased) this.activate(port);
@@ -327,7 +333,7 @@ export class Link implements Pollable, PortLink {
     this.#ports[port.number] = undefined;
     if (port.peerRing !== undefined) port.peerRing.isUsed = false;
     if (port.ring !== undefined) {
-      if (this.#isClosed) port.ring.memory.region.retire();
+      if (this.#isClosed || port.isRingLost) port.ring.memory.region.retire();
       else if (!this.#pool.release(port.ring)) this.#control.send({ kind: 'forget', ring: port.ring.id });
     }
     this.#giveNumber(port.number);

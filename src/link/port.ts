@@ -41,6 +41,10 @@ export class Port {
   quiet = 0;
   isPeerGone = false;
   isReleased = false;
+  /** The peer has no resources for {@link ring}, and does not know it. */
+  isRingLost = false;
+  /** This side has none for the peer's. */
+  isPeerRingLost = false;
   #isReferenced = false;
 
   constructor(

@@ -33,6 +33,8 @@ export class Listener {
   readonly #poll: Poll;
   readonly #socket: Descriptor;
   #handshakes = 0;
+  #isReferenced = true;
+  #resting: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   private constructor(
@@ -63,11 +65,15 @@ export class Listener {
   }
 
   ref(): void {
+    this.#isReferenced = true;
     this.#poll.ref();
+    this.#resting?.ref();
   }
 
   unref(): void {
+    this.#isReferenced = false;
     this.#poll.unref();
+    this.#resting?.unref();
   }
 
   close(): void {
@@ -108,9 +114,11 @@ export class Listener {
 
   #rest(): void {
     this.#poll.stop();
-    setTimeout(() => {
+    this.#resting = setTimeout(() => {
       if (!this.#isClosed) this.#poll.start();
-    }, RETRY).unref();
+    }, RETRY);
+    // A poll that is stopped keeps nothing alive.
+    if (!this.#isReferenced) this.#resting.unref();
   }
 }
 

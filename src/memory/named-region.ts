@@ -21,10 +21,14 @@ export class NamedRegion {
   /**
    * @param name letters, digits, `.`, `_`, `-`; no slash
    * @param length bytes, at least 1
-   * @throws EEXIST when there is one; ENOSPC when /dev/shm is full; ERR_SHMLOOP_INVALID_NAME
+   * @throws EEXIST when there is one; ENOSPC when /dev/shm is full; ERR_SHMLOOP_INVALID_NAME;
+   *   ERR_SHMLOOP_INVALID_ARGUMENT
    */
   static create(name: string, length: number): NamedRegion {
     const path = pathOf(name);
+    if (!Number.isSafeInteger(length) || length < 1) {
+      throw new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', `length is a positive integer, not ${length}`);
+    }
     const descriptor = native().createNamedMemory(path, length);
     try {
       return new NamedRegion(name, mapWhole(descriptor, length));
@@ -57,7 +61,8 @@ export class NamedRegion {
 }
 
 function pathOf(name: string): string {
-  if (!NAME.test(name)) throw new ShmloopError('ERR_SHMLOOP_INVALID_NAME', `not a name for a region: ${name}`);
+  if (typeof name !== 'string' || !NAME.test(name))
+    throw new ShmloopError('ERR_SHMLOOP_INVALID_NAME', `not a name for a region: ${name}`);
   return `/${name}`;
 }
 
