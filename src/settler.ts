@@ -1,3 +1,6 @@
+/** The longest delay that a timer of Node has, 25 days: beyond, it would be none at all. */
+const MAX_DELAY = 2 ** 31 - 1;
+
 /** What settles a promise. */
 export interface Settler<T> {
   resolve(value: T): void;
@@ -6,7 +9,7 @@ export interface Settler<T> {
 
 export interface Limit {
   signal?: AbortSignal | undefined;
-  /** Milliseconds; none when there is no limit. */
+  /** Milliseconds; none, or infinity, when there is no limit. */
   timeout?: number | undefined;
   /** The error of a time that is up; nothing is to wait as long again. */
   timedOut(): Error | undefined;
@@ -26,7 +29,8 @@ export function limited<T>(settler: Settler<T>, limit: Limit, giveUp: (error: Er
     if (error === undefined) timer?.refresh();
     else giveUp(error);
   };
-  const timer = timeout === undefined ? undefined : setTimeout(onTimeout, timeout);
+  const isBounded = timeout !== undefined && timeout <= MAX_DELAY;
+  const timer = isBounded ? setTimeout(onTimeout, timeout) : undefined;
   signal?.addEventListener('abort', onAbort, { once: true });
   const release = () => {
     clearTimeout(timer);

@@ -6,7 +6,12 @@ import { codeOf, ERROR_CODES, ShmloopError, systemError } from '../src/errors.js
 function rows(path: string): string[][] {
   const lines = readFileSync(new URL(path, import.meta.url), 'utf8').split('\n');
   const table = lines.filter((line) => line.startsWith('|') && !/^\|[\s|:-]+\|$/.test(line));
-  return table.map((line) => line.slice(1, -1).split('|').map((cell) => cell.trim()));
+  return table.map((line) =>
+    line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  );
 }
 
 describe('the codes of errors', () => {

@@ -5,7 +5,7 @@ import type { Credentials, Port } from '../link/index.js';
 import { receiveSync, sendSync } from './blocking.js';
 import { Endpoint, type EndpointEvents, toBytes, tooLarge } from './endpoint.js';
 import { TYPE } from './framing.js';
-import { invalid, type Limits } from './limits.js';
+import { checkTimeout, invalid, type Limits } from './limits.js';
 import type { RequestOptions } from './requests.js';
 import type { RequestHandler } from './responder.js';
 import { ChannelStream } from './stream.js';
@@ -231,7 +231,8 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
   sendSync(data: Uint8Array | string, timeout = Number.POSITIVE_INFINITY): void {
     const bytes = toBytes(data);
     this.#checkSend(bytes.length);
-    sendSync(this.#endpoint, bytes, checkTimeout(timeout));
+    checkTimeout(timeout);
+    sendSync(this.#endpoint, bytes, timeout);
   }
 
   /**
@@ -244,7 +245,8 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
   receiveSync(timeout = Number.POSITIVE_INFINITY): Buffer | null {
     this.#checkReceive();
     if (this.#taker !== undefined) throw busy();
-    return receiveSync(this.#endpoint, checkTimeout(timeout));
+    checkTimeout(timeout);
+    return receiveSync(this.#endpoint, timeout);
   }
 
   /**
@@ -349,11 +351,6 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     if (error === undefined) this.emit('close');
     else this.emit('close', error);
   }
-}
-
-function checkTimeout(timeout: number): number {
-  if (!(timeout >= 0)) throw invalid(`a timeout is in milliseconds, not ${timeout}`);
-  return timeout;
 }
 
 function busy(): ShmloopError {

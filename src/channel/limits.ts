@@ -32,8 +32,24 @@ export function limitsOf(options: ChannelOptions): Limits {
   if (!Number.isInteger(maxMessageSize) || maxMessageSize < 0 || maxMessageSize > MAX_MESSAGE_SIZE) {
     throw invalid(`maxMessageSize is an integer from 0 to ${MAX_MESSAGE_SIZE}, not ${maxMessageSize}`);
   }
-  if (typeof allowHalfOpen !== 'boolean') throw invalid('allowHalfOpen is a boolean');
+  checkFlag('allowHalfOpen', allowHalfOpen);
   return { ringSize, maxMessageSize, allowHalfOpen };
+}
+
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is a boolean */
+export function checkFlag(name: string, value: unknown): void {
+  if (typeof value !== 'boolean') throw invalid(`${name} is a boolean`);
+}
+
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is a number of milliseconds; infinity is no limit */
+export function checkTimeout(timeout: unknown): void {
+  if (typeof timeout !== 'number' || !(timeout >= 0)) throw invalid(`a timeout is in milliseconds, not ${timeout}`);
+}
+
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is an AbortSignal, or nothing */
+export function checkSignal(signal: unknown): void {
+  const isSignal = typeof signal === 'object' && signal !== null && 'aborted' in signal;
+  if (signal !== undefined && !isSignal) throw invalid('signal is an AbortSignal');
 }
 
 export function invalid(message: string): ShmloopError {

@@ -1,7 +1,7 @@
 import { ShmloopError } from '../errors.js';
 import { FRAME } from '../layout.js';
 import { limited, type Settler } from '../settler.js';
-import { invalid } from './limits.js';
+import { checkSignal, checkTimeout } from './limits.js';
 
 /** Options of a request. */
 export interface RequestOptions {
@@ -26,7 +26,8 @@ export class Requests {
    */
   add(options: RequestOptions, send: (id: number) => void, cancel: (id: number) => void): Promise<Buffer> {
     const { signal, timeout } = options;
-    if (timeout !== undefined && !(timeout >= 0)) throw invalid(`timeout is in milliseconds, not ${timeout}`);
+    if (timeout !== undefined) checkTimeout(timeout);
+    checkSignal(signal);
     signal?.throwIfAborted();
     const id = this.#takeId();
     return new Promise((resolve, reject) => {

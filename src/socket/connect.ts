@@ -1,6 +1,6 @@
 import { watch } from 'node:fs';
 import { Channel, type ChannelOptions } from '../channel/index.js';
-import { invalid, limitsOf } from '../channel/limits.js';
+import { checkFlag, checkSignal, invalid, limitsOf } from '../channel/limits.js';
 import { codeOf } from '../errors.js';
 import { type Direction, dial, type OpenOptions, type Port } from '../link/index.js';
 import { pathOfName, runtimeDirectory } from './names.js';
@@ -36,6 +36,8 @@ export async function connect(name: string, options: ConnectOptions = {}): Promi
   const { direction, wait = false, signal } = options;
   if (direction !== undefined && !DIRECTIONS.includes(direction))
     throw invalid('direction is one of both, send, receive');
+  checkFlag('wait', wait);
+  checkSignal(signal);
   signal?.throwIfAborted();
   const open = () => openPort(path, name, { ...limits, direction: direction ?? 'any' }, signal);
   const port = await abortable(wait ? openWhenBound(open, signal) : open(), signal);

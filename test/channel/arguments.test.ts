@@ -48,7 +48,7 @@ describe('options', () => {
     await open.bind('name', { ...nothing, backlog: undefined });
     const channel = await open.connect('name', { ...nothing, wait: undefined, signal: undefined });
     expect(channel.maxMessageSize).toBe(128 * 1024 * 1024);
-    expect(channel.maxReservation).toBe(1024 * 1024 / 4 - 8);
+    expect(channel.maxReservation).toBe((1024 * 1024) / 4 - 8);
     expect([channel.canSend, channel.canReceive]).toEqual([true, true]);
   });
 
@@ -58,7 +58,8 @@ describe('options', () => {
   });
 
   test('waiting is one of its modes', () => {
-    for (const waiting of ['', 'poll', 5, null]) expect(() => configure({ waiting: waiting as never })).toThrow(invalid);
+    for (const waiting of ['', 'poll', 5, null])
+      expect(() => configure({ waiting: waiting as never })).toThrow(invalid);
     configure({});
     configure({ waiting: undefined });
   });

@@ -60,50 +60,53 @@ test.each<WaitingMode>(['park', 'adaptive', 'spin'])(
   },
 );
 
-describe.each<WaitingMode>(['park', 'adaptive'])('an error that the application throws stops nothing: %s', (waiting) => {
-  /** Throws at each message, at drain and at the end. @returns what was caught by the time of the close */
-  async function throwing(way: 'listener' | 'consumer'): Promise<string[]> {
-    const agent = await open.start(agentInProcess);
-    agent.configure({ waiting });
-    const run = agent.start(
-      (channel: Channel, { args }) =>
-        new Promise<string[]>((resolve) => {
-          const caught: string[] = [];
-          const fail = (what: Buffer | string) => {
-            throw new Error(Buffer.from(what).toString());
-          };
-          process.on('uncaughtException', (error) => caught.push(error.message));
-          if (args === 'listener') channel.on('message', fail);
-          else channel.consume(fail);
-          channel.on('drain', () => fail('drain'));
-          channel.on('end', () => fail('end'));
-          channel.on('close', () => resolve(caught));
-          while (channel.send(new Uint8Array(500)));
-        }),
-      { role: 'bind', name: 'name', args: way, options: { ringSize: 4096 } },
-    );
-    await run.bound;
-    const channel = await open.connect('name', { ringSize: 4096 });
-    for (const message of ['1', '2', '3']) {
-      channel.send(message);
+describe.each<WaitingMode>(['park', 'adaptive'])(
+  'an error that the application throws stops nothing: %s',
+  (waiting) => {
+    /** Throws at each message, at drain and at the end. @returns what was caught by the time of the close */
+    async function throwing(way: 'listener' | 'consumer'): Promise<string[]> {
+      const agent = await open.start(agentInProcess);
+      agent.configure({ waiting });
+      const run = agent.start(
+        (channel: Channel, { args }) =>
+          new Promise<string[]>((resolve) => {
+            const caught: string[] = [];
+            const fail = (what: Buffer | string) => {
+              throw new Error(Buffer.from(what).toString());
+            };
+            process.on('uncaughtException', (error) => caught.push(error.message));
+            if (args === 'listener') channel.on('message', fail);
+            else channel.consume(fail);
+            channel.on('drain', () => fail('drain'));
+            channel.on('end', () => fail('end'));
+            channel.on('close', () => resolve(caught));
+            while (channel.send(new Uint8Array(500)));
+          }),
+        { role: 'bind', name: 'name', args: way, options: { ringSize: 4096 } },
+      );
+      await run.bound;
+      const channel = await open.connect('name', { ringSize: 4096 });
+      for (const message of ['1', '2', '3']) {
+        channel.send(message);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      for (const message of ['4', '5', '6']) channel.send(message);
       await new Promise((resolve) => setTimeout(resolve, 5));
+      channel.on('message', () => undefined);
+      await channel.end();
+      return run.result;
     }
-    for (const message of ['4', '5', '6']) channel.send(message);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    channel.on('message', () => undefined);
-    await channel.end();
-    return run.result;
-  }
 
-  test('by a listener', async () => {
-    const caught = await throwing('listener');
-    expect(caught.filter((what) => what !== 'drain')).toEqual(['1', '2', '3', '4', '5', '6', 'end']);
-    expect(caught).toContain('drain');
-  });
+    test('by a listener', async () => {
+      const caught = await throwing('listener');
+      expect(caught.filter((what) => what !== 'drain')).toEqual(['1', '2', '3', '4', '5', '6', 'end']);
+      expect(caught).toContain('drain');
+    });
 
-  test('by a consumer', async () => {
-    const caught = await throwing('consumer');
-    expect(caught.filter((what) => what !== 'drain')).toEqual(['1', '2', '3', '4', '5', '6', 'end']);
-    expect(caught).toContain('drain');
-  });
-});
+    test('by a consumer', async () => {
+      const caught = await throwing('consumer');
+      expect(caught.filter((what) => what !== 'drain')).toEqual(['1', '2', '3', '4', '5', '6', 'end']);
+      expect(caught).toContain('drain');
+    });
+  },
+);

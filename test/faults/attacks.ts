@@ -35,7 +35,9 @@ async function outcomeOf(group: Group, what: string, server: Fixture, attacker: 
   const state = await server.next('state');
   if (process.env.SHMLOOP_VERBOSE) {
     const took = performance.now() - started;
-    console.log(`${what}: ${took.toFixed(0)} ms, ${state.errors}, ${[...new Set(outcome)]}; stalls ${state.cpuStall} ${state.stall}`);
+    console.log(
+      `${what}: ${took.toFixed(0)} ms, ${state.errors}, ${[...new Set(outcome)]}; stalls ${state.cpuStall} ${state.stall}`,
+    );
   }
   return faultsOf(group, state, outcome).map((fault) => `${what}: ${JSON.stringify(fault)}`);
 }

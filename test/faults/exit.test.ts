@@ -18,14 +18,17 @@ const WAYS: [how: string, sent: number][] = [
 ];
 
 for (const side of ['bind', 'connect']) {
-  test.each(WAYS)(`a process which ${side}s leaves by %s: all that it sent is delivered, then ECONNRESET`, async (how, sent) => {
-    const peer = sandbox.start('counting-peer', { name: 'left', side: side === 'bind' ? 'connect' : 'bind' });
-    await peer.next('bound');
-    const leaving = sandbox.start('leaving', { name: 'left', side, how });
-    expect(await peer.next('closed')).toEqual({ kind: 'closed', code: 'ECONNRESET', next: sent });
-    await leaving.exited;
-    if (side !== 'bind' || how === 'SIGTERM') return;
-    const directory = join(sandbox.directory, 'shmloop');
-    expect(existsSync(directory) ? readdirSync(directory) : []).toEqual([]);
-  });
+  test.each(WAYS)(
+    `a process which ${side}s leaves by %s: all that it sent is delivered, then ECONNRESET`,
+    async (how, sent) => {
+      const peer = sandbox.start('counting-peer', { name: 'left', side: side === 'bind' ? 'connect' : 'bind' });
+      await peer.next('bound');
+      const leaving = sandbox.start('leaving', { name: 'left', side, how });
+      expect(await peer.next('closed')).toEqual({ kind: 'closed', code: 'ECONNRESET', next: sent });
+      await leaving.exited;
+      if (side !== 'bind' || how === 'SIGTERM') return;
+      const directory = join(sandbox.directory, 'shmloop');
+      expect(existsSync(directory) ? readdirSync(directory) : []).toEqual([]);
+    },
+  );
 }

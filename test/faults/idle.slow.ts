@@ -45,6 +45,10 @@ function usage(pid: number): Usage {
     for (const [, count] of status.matchAll(/ctxt_switches:\s+(\d+)/g)) switches += Number(count);
   }
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const [user, system] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, 13).map(Number) as [number, number];
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number) as [number, number];
   return { switches, ticks: user + system };
 }

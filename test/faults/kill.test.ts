@@ -20,13 +20,13 @@ for (const side of ['bind', 'connect']) {
     expect(report, JSON.stringify(report)).toMatchObject({ how: 'threw', code: 'ECONNRESET', mappingsLeft: 0 });
     expect(report.fault).toBeUndefined();
     expect(report.count).toBeGreaterThanOrEqual(report.published);
-    expect(report.milliseconds).toBeLessThanOrEqual(SOON);
+    expect(report.milliseconds - report.ofKernel, JSON.stringify(report)).toBeLessThanOrEqual(SOON);
   });
 
   test(`a worker blocked in sendSync, which ${side}s, gets EPIPE when its peer is killed`, async () => {
     const report = await sandbox.run('blocking-survivor', { call: 'sendSync', side, wait: 30 });
     expect(report, JSON.stringify(report)).toMatchObject({ how: 'threw', code: 'EPIPE', mappingsLeft: 0 });
-    expect(report.milliseconds).toBeLessThanOrEqual(SOON);
+    expect(report.milliseconds - report.ofKernel, JSON.stringify(report)).toBeLessThanOrEqual(SOON);
   });
 }
 

@@ -15,7 +15,7 @@ test('the peer is stopped under traffic: this side stays responsive and bounded,
   expect(report.grown).toBeLessThan(16 * 1024 * 1024);
   expect(report.counted).toEqual({ next: report.sent });
   expect(report.reply).toBe('still there?');
-  expect(await peer.next('closed')).toEqual({ kind: 'closed' });
+  expect(await peer.next('closed')).toEqual({ kind: 'closed', next: report.sent });
 });
 
 for (const hasLink of [false, true]) {

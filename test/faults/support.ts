@@ -34,14 +34,8 @@ export class Fixture {
 
   constructor(name: string, config: object, { env = {}, wrap = [], uid, execArgv = [] }: FixtureOptions) {
     const script = fileURLToPath(new URL(`fixtures/${name}.mjs`, import.meta.url));
-    const [command, ...args] = [
-      ...wrap,
-      process.execPath,
-      '--expose-gc',
-      ...execArgv,
-      script,
-      JSON.stringify(config),
-    ] as [string, ...string[]];
+    const node = [process.execPath, '--expose-gc', ...execArgv, script, JSON.stringify(config)];
+    const [command = '', ...args] = [...wrap, ...node];
     const { NODE_OPTIONS: _, ...inherited } = process.env;
     this.process = spawn(command, args, {
       env: { ...inherited, ...env },

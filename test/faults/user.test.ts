@@ -18,16 +18,24 @@ describe.runIf(isRoot)('another user', () => {
     expect(await sandbox.run('other-user', { does: 'connect raw' }, { uid })).toMatchObject({ code: 'EACCES' });
   });
 
-  test.each(OTHERS)('is hung up on without an answer when the directory is opened up by force (uid %i)', async (uid) => {
-    const server = sandbox.start('counting-peer', { name: 'theirs' });
-    await server.next('bound');
-    openUp();
-    expect(await sandbox.run('other-user', { does: 'connect raw' }, { uid })).toEqual({ kind: 'report', answers: [] });
-    // The library refuses such a directory on its own side.
-    expect(await sandbox.run('plain-client', { name: 'theirs' })).toMatchObject({ code: 'ERR_SHMLOOP_RUNTIME_DIRECTORY' });
-    chmodSync(join(sandbox.directory, 'shmloop'), 0o700);
-    expect(await sandbox.run('plain-client', { name: 'theirs' })).toMatchObject({ reply: 'hello' });
-  });
+  test.each(OTHERS)(
+    'is hung up on without an answer when the directory is opened up by force (uid %i)',
+    async (uid) => {
+      const server = sandbox.start('counting-peer', { name: 'theirs' });
+      await server.next('bound');
+      openUp();
+      expect(await sandbox.run('other-user', { does: 'connect raw' }, { uid })).toEqual({
+        kind: 'report',
+        answers: [],
+      });
+      // The library refuses such a directory on its own side.
+      expect(await sandbox.run('plain-client', { name: 'theirs' })).toMatchObject({
+        code: 'ERR_SHMLOOP_RUNTIME_DIRECTORY',
+      });
+      chmodSync(join(sandbox.directory, 'shmloop'), 0o700);
+      expect(await sandbox.run('plain-client', { name: 'theirs' })).toMatchObject({ reply: 'hello' });
+    },
+  );
 
   test.each(OTHERS)('who squats a name gets nothing from who connects to it (uid %i)', async (uid) => {
     mkdirSync(join(sandbox.directory, 'shmloop'), { mode: 0o777 });

@@ -1,8 +1,8 @@
 import { closeSync, openSync, unlinkSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { NamedRegion } from '../../src/index.js';
-import { ringFileLength, RingMemory, RingReader, RingWriter } from '../../src/ring/index.js';
 import { Region } from '../../src/memory/index.js';
+import { RingMemory, RingReader, RingWriter, ringFileLength } from '../../src/ring/index.js';
 
 interface Mmap {
   readonly PROT_READ: number;

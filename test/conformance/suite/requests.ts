@@ -125,6 +125,13 @@ export function requests(rig: Rig): void {
     }
   });
 
+  test('an infinite time is none', async () => {
+    const { channel } = await rig.open(reverse);
+    expect(`${await channel.request('ab', { timeout: Number.POSITIVE_INFINITY })}`).toBe('ba');
+    const reply = channel.request(Buffer.alloc(3, 255), { timeout: 2 ** 40 });
+    expect((await reply).length).toBe(3);
+  });
+
   test('a request is given up by its signal, and the handler hears of it', async () => {
     const { channel, far } = await rig.open(never);
     const controller = new AbortController();
