@@ -1,11 +1,10 @@
 #include "doorbell.h"
 
-#include <sys/eventfd.h>
+#include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 
 #include "descriptor.h"
 #include "error.h"
@@ -13,35 +12,46 @@
 
 namespace {
 
+// createDoorbell() -> [where it rings, who rings it]: the two ends of a pipe.
+// Not an eventfd, which is one object for all its holders: any of them could
+// saturate it and clear O_NONBLOCK, and the next write of the others would
+// block. The writing end stays with who made it.
 Napi::Value CreateDoorbell(const Napi::CallbackInfo& info) {
-  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd < 0) {
-    ThrowSystemError(info.Env(), errno, "eventfd");
+  Napi::Env env = info.Env();
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+    ThrowSystemError(env, errno, "pipe");
     return Napi::Value();
   }
-  return Descriptor::New(info.Env(), fd);
+  Napi::Value listening = Descriptor::New(env, ends[0]);
+  Napi::Value ringing = Descriptor::New(env, ends[1]);
+  if (listening.IsEmpty() || ringing.IsEmpty()) return Napi::Value();
+  Napi::Array result = Napi::Array::New(env, 2);
+  result.Set(0u, listening);
+  result.Set(1u, ringing);
+  return result;
 }
 
-// ringDoorbell(descriptor) -> false when it could not (saturated: it is ringing).
-// RWF_NOWAIT: the other holder may have cleared O_NONBLOCK on the shared file.
+// ringDoorbell(ringing) -> false when it could not: full, and so ringing, or
+// with nobody listening. Node ignores SIGPIPE.
 Napi::Value RingDoorbell(const Napi::CallbackInfo& info) {
   int fd = Descriptor::Get(info[0]);
   if (fd < 0) return Napi::Value();
-  uint64_t one = 1;
-  struct iovec part = {&one, sizeof one};
-  ssize_t written = pwritev2(fd, &part, 1, -1, RWF_NOWAIT);
-  if (written < 0 && errno == EOPNOTSUPP) written = write(fd, &one, sizeof one);
-  return Napi::Boolean::New(info.Env(), written == sizeof one);
+  char one = 1;
+  return Napi::Boolean::New(info.Env(), write(fd, &one, 1) == 1);
 }
 
-// clearDoorbell(descriptor) -> whether it was ringing.
+// clearDoorbell(listening) -> whether it was ringing.
+// RWF_NOWAIT: who made it may have cleared O_NONBLOCK on the file that is shared.
 Napi::Value ClearDoorbell(const Napi::CallbackInfo& info) {
   int fd = Descriptor::Get(info[0]);
   if (fd < 0) return Napi::Value();
-  uint64_t count = 0;
-  struct iovec part = {&count, sizeof count};
+  char rings[512];
+  struct iovec part = {rings, sizeof rings};
   ssize_t got = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
-  return Napi::Boolean::New(info.Env(), got == sizeof count && count > 0);
+  // Linux before 6.4.
+  if (got < 0 && errno == EOPNOTSUPP) got = read(fd, rings, sizeof rings);
+  return Napi::Boolean::New(info.Env(), got > 0);
 }
 
 }  // namespace

@@ -48,11 +48,12 @@ export interface Native {
   futexWait(memory: ArrayBuffer, offset: number, expected: number, milliseconds: number): boolean;
   futexWake(memory: ArrayBuffer, offset: number): void;
 
-  createDoorbell(): Descriptor;
-  /** @returns false when the doorbell is saturated, and so rings already */
-  ringDoorbell(doorbell: Descriptor): boolean;
+  /** The two ends of a pipe; the ringing end must stay with who made it. */
+  createDoorbell(): [listening: Descriptor, ringing: Descriptor];
+  /** @returns false when the doorbell is full, and so rings already, or nobody listens */
+  ringDoorbell(ringing: Descriptor): boolean;
   /** @returns whether it was ringing */
-  clearDoorbell(doorbell: Descriptor): boolean;
+  clearDoorbell(listening: Descriptor): boolean;
 
   listenUnix(path: string, backlog: number): Descriptor;
   /** Never waits: EAGAIN when the listener's backlog is full. */

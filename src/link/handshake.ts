@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { ShmloopError, systemError } from '../errors.js';
 import { EVENTS } from '../layout.js';
 import { Region } from '../memory/index.js';
@@ -89,22 +89,20 @@ function admit(socket: Descriptor): Credentials {
   }
 }
 
-/** Makes this side's event region and doorbell, and passes both. */
+/** Makes this side's event region and doorbell; passes the region and where the doorbell rings. */
 function offerBell(control: ControlSocket, message: { kind: Kind; text?: string }): Promise<Bell> {
-  const doorbell = native().createDoorbell();
-  const { region, descriptor } = createRegion(doorbell);
-  return new Promise((resolve) => {
-    control.send(message, [descriptor, doorbell], () => {
-      descriptor.close();
-      resolve({ region, doorbell });
-    });
-  });
-}
-
-function createRegion(doorbell: Descriptor): ReturnType<typeof Region.create> {
+  const [listening, doorbell] = native().createDoorbell();
   try {
-    return Region.create(EVENTS.regionLength, 'plain');
+    const { region, descriptor } = Region.create(EVENTS.regionLength, 'plain');
+    return new Promise((resolve) => {
+      control.send(message, [descriptor, listening], () => {
+        descriptor.close();
+        listening.close();
+        resolve({ region, doorbell });
+      });
+    });
   } catch (error) {
+    listening.close();
     doorbell.close();
     throw error;
   }
@@ -119,7 +117,7 @@ function discard(bell: Bell | undefined): void {
 function adoptBell(descriptors: Descriptor[]): Bell {
   const [memory, doorbell, ...rest] = descriptors;
   try {
-    if (memory === undefined || doorbell === undefined || rest.length > 0 || !isEventfd(doorbell)) {
+    if (memory === undefined || doorbell === undefined || rest.length > 0 || !isPipe(doorbell)) {
       throw new ShmloopError('ERR_SHMLOOP_HANDSHAKE', 'the peer passed other descriptors than the protocol has');
     }
     return { region: Region.adopt(memory, EVENTS.regionLength, 'plain'), doorbell };
@@ -129,9 +127,9 @@ function adoptBell(descriptors: Descriptor[]): Bell {
   }
 }
 
-/** Writing to anything else might block, or do what the peer wants. */
-function isEventfd(descriptor: Descriptor): boolean {
-  return readlinkSync(`/proc/self/fd/${descriptor.number}`) === 'anon_inode:[eventfd]';
+/** Reading from anything else might do what the peer wants. */
+function isPipe(descriptor: Descriptor): boolean {
+  return fstatSync(descriptor.number).isFIFO();
 }
 
 /** Waits for one message after the other, each in time. */

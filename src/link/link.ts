@@ -18,9 +18,10 @@ const MAX_EMPTY_DOORBELLS = 1000;
 /** How long the side that dialed keeps a link without channels, in milliseconds. */
 const LINGER = 1000;
 
-/** One direction of a link's notifications: who sleeps on it owns both. */
+/** What one side of a link brings into it: the events that it sleeps on, and the doorbell that it rings. */
 export interface Bell {
   readonly region: Region;
+  /** Its ringing end for this side's own bell, and where it rings for the peer's. */
   readonly doorbell: Descriptor;
 }
 
@@ -75,8 +76,10 @@ export class Link implements Pollable, PortLink {
     this.#parts = parts;
     this.#control = parts.control;
     this.#collector = new EventCollector(parts.own.region);
-    this.#notifier = new EventNotifier(parts.theirs.region, () => native().ringDoorbell(parts.theirs.doorbell));
-    this.#doorbellPoll = domain.inOwnContext(() => new (native().Poll)(parts.own.doorbell, () => this.#onDoorbell()));
+    this.#notifier = new EventNotifier(parts.theirs.region, () => native().ringDoorbell(parts.own.doorbell));
+    this.#doorbellPoll = domain.inOwnContext(
+      () => new (native().Poll)(parts.theirs.doorbell, () => this.#onDoorbell()),
+    );
     this.#doorbellPoll.unref();
     this.#control.unref();
     this.#control.handler = {
@@ -169,7 +172,7 @@ export class Link implements Pollable, PortLink {
   }
 
   #onDoorbell(): void {
-    native().clearDoorbell(this.#parts.own.doorbell);
+    native().clearDoorbell(this.#parts.theirs.doorbell);
     this.#collector.wake();
     this.#emptyDoorbells++;
     if (this.#emptyDoorbells > MAX_EMPTY_DOORBELLS) {

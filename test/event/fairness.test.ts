@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { domain } from '../../src/event/index.js';
 import { type Channel, configure, type WaitingMode } from '../../src/index.js';
 import { agentInProcess } from '../support/agent.js';
 import { useKeep } from '../support/keep.js';
@@ -57,6 +59,23 @@ test.each<WaitingMode>(['park', 'adaptive', 'spin'])(
     await flood.result;
     socket.destroy();
     server.close();
+  },
+);
+
+test.each<WaitingMode>(['park', 'adaptive', 'spin'])(
+  'a link that always has work starves nobody: %s',
+  async (waiting) => {
+    configure({ waiting });
+    let polls = 0;
+    const busy = { poll: () => ++polls > 0, sleep: () => false, isReferenced: true };
+    domain.activate(busy);
+    for (let i = 0; i < 5; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setImmediate(resolve));
+      await readFile('/proc/self/stat');
+    }
+    domain.deactivate(busy);
+    expect(polls).toBeGreaterThan(10);
   },
 );
 

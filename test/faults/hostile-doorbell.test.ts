@@ -4,7 +4,7 @@ import { useSandbox } from './support.js';
 
 const sandbox = useSandbox();
 
-test('a peer makes its doorbell full and blocking: who rings it does not block', async () => {
+test('a peer makes its doorbell blocking, and takes its rings back: who reads it does not block', async () => {
   const server = sandbox.start('beset-server', { name: 'beset' });
   await server.next('bound');
   const attacker = sandbox.start('blocking-doorbell', { name: 'beset' });

@@ -63,7 +63,8 @@ describe('errors of system calls have Node’s own shape', () => {
   });
 
   test('a closed descriptor is refused', () => {
-    const descriptor = addon.createDoorbell();
+    const [other, descriptor] = addon.createDoorbell();
+    other.close();
     descriptor.close();
     descriptor.close();
     expect(descriptor.number).toBe(-1);
@@ -94,10 +95,10 @@ describe('the control socket', () => {
   test('every descriptor that is received is closed on exec', () => {
     const [one, other] = pair();
     const doorbell = addon.createDoorbell();
-    addon.sendMessage(one, Buffer.from('x'), [doorbell, doorbell]);
+    addon.sendMessage(one, Buffer.from('x'), doorbell);
     const [, ...descriptors] = addon.receiveMessage(other, Buffer.alloc(10)) ?? [];
-    for (const { number } of [one, other, doorbell, ...descriptors]) expect(flagsOf(number) & 0o2000000).not.toBe(0);
-    for (const descriptor of [one, other, doorbell, ...descriptors]) descriptor.close();
+    for (const { number } of [one, other, ...doorbell, ...descriptors]) expect(flagsOf(number) & 0o2000000).not.toBe(0);
+    for (const descriptor of [one, other, ...doorbell, ...descriptors]) descriptor.close();
   });
 
   test('refuses a message larger than the buffer, and goes on', () => {
@@ -135,28 +136,40 @@ describe('the control socket', () => {
 
 describe('doorbells', () => {
   test('ring until they are cleared', () => {
-    const doorbell = addon.createDoorbell();
-    expect(addon.clearDoorbell(doorbell)).toBe(false);
-    expect(addon.ringDoorbell(doorbell)).toBe(true);
-    expect(addon.ringDoorbell(doorbell)).toBe(true);
-    expect(addon.clearDoorbell(doorbell)).toBe(true);
-    expect(addon.clearDoorbell(doorbell)).toBe(false);
-    doorbell.close();
+    const [listening, ringing] = addon.createDoorbell();
+    expect(addon.clearDoorbell(listening)).toBe(false);
+    expect(addon.ringDoorbell(ringing)).toBe(true);
+    expect(addon.ringDoorbell(ringing)).toBe(true);
+    expect(addon.clearDoorbell(listening)).toBe(true);
+    expect(addon.clearDoorbell(listening)).toBe(false);
+    listening.close();
+    expect(addon.ringDoorbell(ringing)).toBe(false);
+    ringing.close();
+  });
+
+  test('that are full ring already: nobody waits for room', () => {
+    const [listening, ringing] = addon.createDoorbell();
+    for (let i = 0; i < 100_000; i++) if (!addon.ringDoorbell(ringing)) break;
+    expect(addon.ringDoorbell(ringing)).toBe(false);
+    expect(addon.clearDoorbell(listening)).toBe(true);
+    listening.close();
+    ringing.close();
   });
 
   test('wake the event loop until their poll is closed', async () => {
-    const doorbell = addon.createDoorbell();
-    let poll = new addon.Poll(doorbell, () => undefined);
+    const [listening, ringing] = addon.createDoorbell();
+    let poll = new addon.Poll(listening, () => undefined);
     await new Promise<void>((resolve) => {
       poll.close();
-      poll = new addon.Poll(doorbell, resolve);
+      poll = new addon.Poll(listening, resolve);
       poll.start();
-      addon.ringDoorbell(doorbell);
+      addon.ringDoorbell(ringing);
     });
     poll.close();
     poll.close();
     poll.start();
-    doorbell.close();
+    listening.close();
+    ringing.close();
   });
 });
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { CONTROL, EVENTS, FRAME, frameLength, PAGE, RING } from '../../src/layout.js';
+import { parkReader, parkWriter, wakeReader, wakeWriter } from '../../src/ring/control-word.js';
 import { isCapacity, ringFileLength } from '../../src/ring/index.js';
-import { load } from '../../src/words.js';
+import { load, store } from '../../src/words.js';
 import { makeRing, pattern, type Ring } from '../support/ring.js';
 
 function word({ memory }: Ring): number {
@@ -141,6 +142,35 @@ describe('parking on the futex', () => {
     ring.writer.publish();
     expect(ring.notified.reader).toBe(0);
     expect(word(ring) & (CONTROL.readerParked | CONTROL.readerOnFutex)).toBe(0);
+  });
+});
+
+describe('the mark of who parks', () => {
+  test.each([
+    ['reader', parkReader],
+    ['writer', parkWriter],
+  ])('is set only while the word is what the %s saw', (_who, park) => {
+    const { control } = makeRing().memory;
+    for (const sleep of ['event', 'futex'] as const) {
+      store(control, RING.controlWord, 100);
+      expect(park(control, 108, sleep)).toBe(false);
+      expect(load(control, RING.controlWord)).toBe(100);
+      expect(park(control, 100, sleep)).toBe(true);
+    }
+  });
+
+  test('is cleared by who wakes, with nothing else', () => {
+    const { control } = makeRing().memory;
+    const all = CONTROL.readerParked | CONTROL.writerParked | 64;
+    store(control, RING.controlWord, all);
+    let woken = 0;
+    wakeReader(control, () => woken++);
+    wakeReader(control, () => woken++);
+    expect(load(control, RING.controlWord)).toBe(CONTROL.writerParked | 64);
+    wakeWriter(control, () => woken++);
+    wakeWriter(control, () => woken++);
+    expect(load(control, RING.controlWord)).toBe(64);
+    expect(woken).toBe(2);
   });
 });
 

@@ -116,42 +116,44 @@ function namesAndLocks(addon, directory) {
 }
 
 async function doorbells(addon) {
-  const doorbell = addon.createDoorbell();
-  assert.equal(addon.clearDoorbell(doorbell), false);
+  const [listening, ringing] = addon.createDoorbell();
+  assert.equal(addon.clearDoorbell(listening), false);
   const rung = await new Promise((resolve) => {
-    const poll = new addon.Poll(doorbell, () => {
+    const poll = new addon.Poll(listening, () => {
       poll.stop();
-      const ringing = addon.clearDoorbell(doorbell);
+      const isRinging = addon.clearDoorbell(listening);
       poll.close();
       poll.close();
       poll.start();
-      resolve(ringing);
+      resolve(isRinging);
     });
     poll.unref();
     poll.ref();
     poll.start(true);
     poll.start();
-    assert.equal(addon.ringDoorbell(doorbell), true);
+    assert.equal(addon.ringDoorbell(ringing), true);
     // The poll holds the descriptor open for itself: the loop must never watch a number that is reused.
-    if (Math.random() < 0.3) new addon.Poll(addon.createDoorbell(), () => {}).close();
+    if (Math.random() < 0.3) new addon.Poll(addon.createDoorbell()[0], () => {}).close();
   });
   assert.equal(rung, true);
-  doorbell.close();
+  listening.close();
+  ringing.close();
 }
 
 /** Makes a ring, passes it over a connection, and streams through it; blocks on the futex when it is full. */
 async function writer(addon, path) {
   const socket = await connect(addon, path);
   const region = addon.createMemory('stress', REGION);
-  const doorbell = addon.createDoorbell();
+  const [listening, doorbell] = addon.createDoorbell();
   const ring = addon.mapRing(region, PAGE, CAPACITY);
   const word = new Int32Array(ring, 0, 1);
   const bytes = new Uint8Array(ring);
   Atomics.store(word, 0, CAPACITY);
   while (!isGreeted(addon, socket)) await sleep(1);
   assert.throws(() => addon.sendMessage(socket, pattern, Array(5).fill(region)));
-  assert.equal(addon.sendMessage(socket, Buffer.from('ring'), [region, doorbell]), true);
+  assert.equal(addon.sendMessage(socket, Buffer.from('ring'), [region, listening]), true);
   region.close();
+  listening.close();
 
   for (let position = 0; position < STREAM_BYTES; ) {
     const length = Math.min(1 + Math.floor(Math.random() ** 4 * CAPACITY), STREAM_BYTES - position);
@@ -270,9 +272,9 @@ function serve(addon, path) {
 
 /** Ends with everything open, when the parent terminates it. */
 async function victim(addon, path) {
-  const doorbell = addon.createDoorbell();
+  const [listening, doorbell] = addon.createDoorbell();
   const kept = [addon.lockDirectory('/'), addon.mapRing(addon.createMemory('victim', REGION), PAGE, CAPACITY)];
-  new addon.Poll(doorbell, () => {}).start();
+  new addon.Poll(listening, () => {}).start();
   const socket = await connect(addon, path);
   new addon.Poll(socket, () => addon.receiveMessage(socket, Buffer.alloc(16))).start();
   for (;;) {

@@ -162,6 +162,29 @@ describe('channels between the same two domains', () => {
     run.tell();
   });
 
+  test('leave a link that closes after a while, and is made anew', async () => {
+    const agent = await open.start(agentInProcess);
+    const run = agent.start(
+      async (_, { shmloop, keep, say, told }) => {
+        const server = keep(await shmloop.bind('name'));
+        server.on('channel', (channel) => keep(channel).handle((request) => request));
+        say();
+        await told();
+      },
+      { role: 'none' },
+    );
+    await run.said();
+    for (const round of ['first', 'second']) {
+      const before = descriptors();
+      const channel = await open.connect('name');
+      expect(`${await channel.request(round)}`).toBe(round);
+      expect(descriptors()).toBeGreaterThan(before);
+      await channel.close();
+      await expect.poll(descriptors, { timeout: 10_000 }).toBe(before);
+    }
+    run.tell();
+  });
+
   test('a name bound twice over the years leads to its present server', async () => {
     for (const round of [1, 2, 3]) {
       const server = await bind('name');

@@ -96,6 +96,8 @@ export function reserving(rig: Rig): void {
     });
     const slot = channel.reserve(4);
     await handled;
+    // Long enough for this domain to go to sleep over it.
+    await new Promise((resolve) => setTimeout(resolve, 20));
     slot?.write('slot');
     channel.commit();
     expect(await far.said()).toBe('answer');
