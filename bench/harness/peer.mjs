@@ -50,8 +50,15 @@ answerCalls({
 
   /** All batches of a process are of one case, so that one set of listeners serves them. */
   async run({ name, options, batch }, answering) {
-    runBatch ??= cases[name][role](await endpoints, options);
-    return runBatch?.(batch, answering);
+    const ends = await endpoints;
+    runBatch ??= cases[name][role](ends, options);
+    if (!transport.isBlocking) return runBatch?.(batch, answering);
+    ends[0].wake();
+    try {
+      return await runBatch?.(batch, answering);
+    } finally {
+      ends[0].rest();
+    }
   },
 
   async close() {

@@ -15,6 +15,8 @@
  * @property {() => unknown} close
  *
  * @typedef {object} BlockingEndpoint
+ * @property {() => void} wake before a batch
+ * @property {() => void} rest after it
  * @property {(message: Uint8Array) => void} send
  * @property {() => Buffer} receive
  * @property {() => unknown} close

@@ -6,8 +6,10 @@ import { TYPE } from './framing.js';
 
 /** A native wait cannot be ended by `terminate()` or `process.exit()`: so long at most, in milliseconds. */
 const SLICE = 20;
+/** How long a thread spins at most before it looks after the peer's close and death, in milliseconds. */
+const LONGEST_SPIN = 1;
 /** Looks between two looks at the clock. */
-const SPINS = 128;
+const LOOKS = 128;
 
 /** One side of a ring, as a blocking call waits for it. */
 interface Side {
@@ -22,7 +24,9 @@ interface Side {
  * @throws ERR_SHMLOOP_TIMEOUT, ECONNRESET, what broke the channel
  */
 export function receiveSync(endpoint: Endpoint, timeout: number): Buffer | null {
-  const deadline = performance.now() + timeout;
+  const { receiver } = endpoint;
+  if (receiver === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not receive');
+  let deadline: number | undefined;
   for (;;) {
     const message = endpoint.take();
     if (message !== undefined) return message;
@@ -30,15 +34,15 @@ export function receiveSync(endpoint: Endpoint, timeout: number): Buffer | null 
       if (endpoint.error !== undefined) throw endpoint.error;
       return null;
     }
-    const { receiver } = endpoint;
-    if (receiver === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not receive');
-    const side = {
-      isReady: () => !receiver.isEmpty(),
-      park: (sleep: Sleep) => receiver.park(sleep),
-      wait: (milliseconds: number) => receiver.wait(milliseconds),
-      unpark: () => receiver.unpark(),
-    };
-    if (!block(endpoint, side, deadline)) throw timedOut('no message', timeout);
+    // What the peer waits for may be waiting here, and the turn that would send it does not end.
+    domain.publishNow();
+    if (deadline === undefined) {
+      if (domain.blocking.mayPoll && look(receiver)) continue;
+      deadline = performance.now() + timeout;
+    }
+    block(endpoint, receiver, deadline);
+    // Not only when nothing came: what comes may be no message.
+    if (performance.now() >= deadline && endpoint.isEmpty) throw timedOut('no message', timeout);
   }
 }
 
@@ -50,68 +54,73 @@ export function receiveSync(endpoint: Endpoint, timeout: number): Buffer | null 
 export function sendSync(endpoint: Endpoint, data: Uint8Array, timeout: number): void {
   const { sender } = endpoint;
   if (sender === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not send');
-  if (isGone(endpoint)) throw broken();
-  const isInRing = endpoint.send(TYPE.message, 0, data);
+  throwIfGone(endpoint);
+  let isSent = false;
+  const done = () => {
+    isSent = true;
+  };
+  endpoint.send(TYPE.message, 0, data, done);
   sender.publish();
-  if (isInRing) return;
+  if (isSent) return;
   const deadline = performance.now() + timeout;
-  while (sender.queued > 0) {
-    sender.flush();
-    sender.publish();
-    const side = {
-      isReady: () => sender.hasRoom(),
-      park: (sleep: Sleep) => sender.park(sleep),
-      wait: (milliseconds: number) => sender.wait(milliseconds),
-      unpark: () => sender.unpark(),
-    };
-    if (sender.queued > 0 && !block(endpoint, side, deadline)) {
+  while (!isSent) {
+    throwIfGone(endpoint);
+    if (performance.now() >= deadline) {
       const error = timedOut('no room', timeout);
-      if (!sender.withdraw()) endpoint.finish(error);
+      if (!sender.withdraw(done)) endpoint.finish(error);
       throw error;
     }
-    // What waited for room is lost with the peer.
-    if (isGone(endpoint)) throw broken();
+    block(endpoint, sender, deadline);
+    endpoint.flush();
   }
 }
 
-/** Waits until the side is ready, or the peer is gone. @returns false when the time was up */
-function block(endpoint: Endpoint, side: Side, deadline: number): boolean {
-  if (domain.blocking.mayPoll && spin(side, deadline)) return true;
-  const left = deadline - performance.now();
-  if (left <= 0) return side.isReady();
-  if (domain.waiting !== 'spin' && side.park('futex')) {
-    side.wait(Math.min(left, SLICE));
-    side.unpark();
-    // The mark for the event loop went with it: the next turn looks, and arms again.
-    endpoint.port.activate();
+/** Waits until the side is ready, or a while has passed. */
+function block(endpoint: Endpoint, side: Side, deadline: number): void {
+  try {
+    if (!(domain.blocking.mayPoll && spin(side, deadline)) && domain.waiting !== 'spin')
+      sleep(endpoint, side, deadline);
+  } catch (error) {
+    // The peer broke the ring.
+    endpoint.finish(error as Error);
   }
   domain.blocking.worked();
+  endpoint.flush();
   // The peer's close and its death come by the control socket.
   endpoint.port.link.pump();
   endpoint.settle();
-  return true;
+}
+
+function sleep(endpoint: Endpoint, side: Side, deadline: number): void {
+  const left = deadline - performance.now();
+  if (left <= 0 || !side.park('futex')) return;
+  side.wait(Math.min(left, SLICE));
+  side.unpark();
+  // The mark for the event loop went with it: the next turn looks, and arms again.
+  endpoint.port.activate();
 }
 
 /** @returns whether the side got ready */
 function spin(side: Side, deadline: number): boolean {
-  const until = Math.min(deadline, performance.now() + SLICE);
+  const until = Math.min(deadline, performance.now() + LONGEST_SPIN);
   do {
-    for (let i = 0; i < SPINS; i++) {
-      if (side.isReady()) {
-        domain.blocking.worked();
-        return true;
-      }
-    }
+    if (look(side)) return true;
   } while (domain.blocking.shouldPoll() && performance.now() < until);
   return false;
 }
 
-function isGone(endpoint: Endpoint): boolean {
-  return endpoint.isClosed || endpoint.port.isPeerGone;
+/** The dense case: the answer is there before it would be worth asking for the time. */
+function look(side: Side): boolean {
+  for (let i = 0; i < LOOKS; i++) {
+    if (side.isReady()) return true;
+  }
+  return false;
 }
 
-function broken(): Error {
-  return systemError('EPIPE', 'write', 'the peer is gone');
+function throwIfGone(endpoint: Endpoint): void {
+  if (!endpoint.isClosed && !endpoint.port.isPeerGone) return;
+  const isBroken = !endpoint.port.isPeerGone && endpoint.error !== undefined;
+  throw isBroken ? endpoint.error : systemError('EPIPE', 'write', 'the peer is gone');
 }
 
 function timedOut(what: string, timeout: number): ShmloopError {

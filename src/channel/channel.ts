@@ -1,7 +1,7 @@
-import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { ShmloopError } from '../errors.js';
 import type { Credentials, Port } from '../link/index.js';
+import { ListenedEmitter } from '../listened-emitter.js';
 import { receiveSync, sendSync } from './blocking.js';
 import { Endpoint, type EndpointEvents, toBytes, tooLarge } from './endpoint.js';
 import { TYPE } from './framing.js';
@@ -38,7 +38,7 @@ const dropped = new FinalizationRegistry<Endpoint>((endpoint) => endpoint.abando
  * While nobody takes them they stay in the ring, and hold up the sender when it
  * is full. A channel keeps the process alive until it is closed, or `unref()`ed.
  */
-export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDisposable, AsyncIterable<Buffer> {
+export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDisposable, AsyncIterable<Buffer> {
   readonly #endpoint: Endpoint;
   /** The endpoint knows it weakly, so that a channel which nobody holds can be collected. */
   readonly #events: EndpointEvents = {
@@ -59,10 +59,6 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     this.#endpoint = new Endpoint(port, limits);
     this.#endpoint.events = this.#events;
     dropped.register(this, this.#endpoint, this.#endpoint);
-    const emitter = this as EventEmitter;
-    // In this order: the first of them must not hear of the second, which is no listener of the application's.
-    emitter.on('removeListener', () => this.#onListenerRemoved());
-    emitter.on('newListener', (name) => this.#onListener(name));
   }
 
   /** Who is at the other end, by the kernel's word. */
@@ -119,15 +115,10 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
    * @throws as {@link send}
    */
   reserve(length: number): Buffer | null {
-    const { sender } = this.#endpoint;
     if (!Number.isInteger(length) || length < 0) throw invalid(`a length is a non-negative integer, not ${length}`);
     this.#checkSend(length);
     if (length > this.maxReservation) throw tooLarge(length, this.maxReservation);
-    if (this.#endpoint.port.isPeerGone || sender === undefined) return null;
-    const slot = sender.reserve(length);
-    // Its room is waited for from now on.
-    if (slot === undefined) this.#endpoint.port.activate();
-    return slot ?? null;
+    return this.#endpoint.reserve(length) ?? null;
   }
 
   /** The most that can be reserved: what goes as one frame. Bytes. */
@@ -148,9 +139,12 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
       throw invalid(`of ${sender.reserved} reserved bytes, ${bytes} cannot be sent`);
     }
     if (this.closed || this.#endpoint.port.isPeerGone) return;
-    sender.commit(bytes);
-    // What came up meanwhile, a reply or the end, waited for this.
-    if (sender.queued > 0) this.#endpoint.port.activate();
+    this.#endpoint.commit(bytes);
+  }
+
+  /** Gives a reservation up, sent nothing; the view is no longer the caller's. Without one it does nothing. */
+  cancelReservation(): void {
+    this.#endpoint.cancelReservation();
   }
 
   /**
@@ -251,7 +245,7 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
 
   /**
    * Ends in order: sends nothing after what was sent so far. The other end can go on sending if it allows
-   * half-open channels. Resolves when all is in the ring, from where the other end gets it even if this
+   * half-open channels. It waits for a reservation that is still open. Resolves when all is in the ring, from where the other end gets it even if this
    * process exits.
    * @throws EPIPE, ECONNRESET, ERR_SHMLOOP_CLOSED when that cannot be
    */
@@ -275,8 +269,9 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     return closed;
   }
 
-  /** {@link end}, then {@link close}: for `await using`. */
+  /** {@link end}, without what is reserved and not committed, then {@link close}: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.cancelReservation();
     await this.end().catch(() => undefined);
     await this.close();
   }
@@ -312,7 +307,7 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
   }
 
   #next(): Promise<IteratorResult<Buffer>> {
-    const message = this.#endpoint.take();
+    const message = this.#endpoint.isAwaited ? undefined : this.#endpoint.take();
     if (message !== undefined) return Promise.resolve({ value: message, done: false });
     if (this.#endpoint.isDrained) {
       const { error } = this.#endpoint;
@@ -327,21 +322,20 @@ export class Channel extends EventEmitter<ChannelEventMap> implements AsyncDispo
     });
   }
 
-  #onListener(name: string | symbol): void {
-    if (name === 'message') {
+  protected override listened(event: string | symbol): void {
+    if (event === 'message') {
       this.#claim('message');
       this.#endpoint.push = this.#onMessage;
     }
     this.#endpoint.held = this.#events;
   }
 
-  #onListenerRemoved(): void {
+  protected override unlistened(): void {
     if (this.#taker === 'message' && this.listenerCount('message') === 0) {
       this.#taker = undefined;
       this.#endpoint.push = undefined;
     }
-    const own = 2; // newListener and removeListener
-    if (this.eventNames().length <= own) this.#endpoint.held = undefined;
+    if (!this.isListenedTo) this.#endpoint.held = undefined;
   }
 
   #onClosed(error: Error | undefined): void {

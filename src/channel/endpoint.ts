@@ -10,6 +10,8 @@ import { Responder } from './responder.js';
 import { Sender } from './sender.js';
 
 const NOTHING = new Uint8Array(0);
+/** Bytes that may wait to be sent while further requests are taken. */
+const MAX_REPLIES = 16 * 1024 * 1024;
 /** What a channel is told; each is called outside of any reading of the ring. */
 export interface EndpointEvents {
   drained(): void;
@@ -36,6 +38,8 @@ export class Endpoint implements PortHandler, Sink {
   /** Keeps the channel while it has listeners. */
   held: EndpointEvents | undefined;
   #end: Promise<void> | undefined;
+  /** Something waits, or waited, for room, and the application was not told that it no longer does. */
+  #isBehind = false;
   #isEndSent = false;
   #isEndDelivered = false;
   /** Whether the peer went away before this end had sent all that it had to. */
@@ -105,12 +109,42 @@ export class Endpoint implements PortHandler, Sink {
 
   // --- sending
 
-  /** @returns as {@link Sender.send} does; false as well when the peer is gone, and the message with it */
-  send(type: FrameType, id: number, data: Uint8Array): boolean {
-    if (this.sender === undefined || this.#isClosed || this.port.isPeerGone) return false;
-    const sent = this.sender.send(type, id, data);
-    if (!sent) this.#wantMore();
-    return sent;
+  /**
+   * @returns as {@link Sender.send} does; false as well when the peer is gone, or broke the ring, and the
+   *   message with it
+   */
+  send(type: FrameType, id: number, data: Uint8Array, done?: () => void): boolean {
+    const { sender } = this;
+    if (sender === undefined || this.#isClosed || this.port.isPeerGone) return false;
+    return this.#guarded(() => {
+      const sent = sender.send(type, id, data, done);
+      if (!sent) this.#isBehind = true;
+      if (this.#isBehind) this.#wantMore();
+      return sent;
+    });
+  }
+
+  /** As {@link Sender.reserve}; nothing as well when the peer is gone. */
+  reserve(length: number): Buffer | undefined {
+    const { sender } = this;
+    if (sender === undefined || this.#isClosed || this.port.isPeerGone) return undefined;
+    const slot = this.#guarded(() => sender.reserve(length));
+    if (slot) return slot;
+    this.#isBehind = true;
+    this.#wantMore();
+    return undefined;
+  }
+
+  /** Sends what was reserved; what came up meanwhile, a reply or the end, waited for this. */
+  commit(length: number): void {
+    this.sender?.commit(length);
+    if (this.#isBehind) this.#wantMore();
+  }
+
+  /** Gives a reservation up, if there is one. */
+  cancelReservation(): void {
+    if (this.sender?.isReserved) this.sender.cancel();
+    if (this.#isBehind) this.#wantMore();
   }
 
   request(data: Uint8Array, options: RequestOptions): Promise<Buffer> {
@@ -148,6 +182,21 @@ export class Endpoint implements PortHandler, Sink {
     return this.#intake.take();
   }
 
+  /** Whether no message waits to be taken. */
+  get isEmpty(): boolean {
+    return this.#intake.isEmpty;
+  }
+
+  /** Whether somebody waits for the next message. */
+  get isAwaited(): boolean {
+    return this.#intake.isAwaited;
+  }
+
+  /** Whether the end was received, and told. */
+  get isEndDelivered(): boolean {
+    return this.#isEndDelivered;
+  }
+
   /** Whether all messages were taken, and no more will come. */
   get isDrained(): boolean {
     return this.#intake.isEmpty && (this.#isClosed || this.receiver === undefined || this.receiver.isEnded);
@@ -157,6 +206,12 @@ export class Endpoint implements PortHandler, Sink {
   wait(waiter: Waiter): void {
     this.#intake.await(waiter);
     this.#wantMore();
+  }
+
+  /** Puts what waits into the ring, and publishes it: for blocking calls likewise. */
+  flush(): void {
+    this.#guarded(() => this.sender?.flush());
+    this.sender?.publish();
   }
 
   /** Does what a turn of the domain would do: for blocking calls, whose event loop does not turn. */
@@ -169,12 +224,10 @@ export class Endpoint implements PortHandler, Sink {
 
   poll(): boolean {
     let worked = false;
-    let hasWaited = false;
     try {
       if (this.#isQuiet && !this.#hasNews()) return false;
       if (this.receiver?.fill()) worked = true;
-      hasWaited = this.#isWaitingForRoom();
-      if (hasWaited && this.sender?.flush()) worked = true;
+      if (this.#isWaitingForRoom() && this.sender?.flush()) worked = true;
     } catch (error) {
       this.finish(error as Error);
       worked = true;
@@ -183,7 +236,7 @@ export class Endpoint implements PortHandler, Sink {
     this.#isQuiet = false;
     this.#isInterrupted = true;
     this.#intake.rethrow();
-    if (hasWaited && this.sender?.queued === 0) this.#drain();
+    if (this.#isBehind && this.sender?.queued === 0) this.#drain();
     if (this.#deliver()) worked = true;
     this.#settle();
     this.#isInterrupted = false;
@@ -217,7 +270,6 @@ export class Endpoint implements PortHandler, Sink {
   accepts(type: number): boolean {
     if (type === TYPE.message) return this.#intake.accepts(this.#isAwaited());
     if (type === TYPE.request) return this.#acceptsRequest();
-    if (type === TYPE.large) return this.#intake.accepts(this.#isAwaited()) || this.#acceptsRequest();
     return true;
   }
 
@@ -247,6 +299,8 @@ export class Endpoint implements PortHandler, Sink {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#error = error;
+    // Who still holds a reservation may write to its place: the ring must not serve another channel.
+    if (this.sender?.isReserved) this.port.isPeerRingLost = true;
     this.sender?.close();
     this.receiver?.close();
     this.port.release();
@@ -268,11 +322,12 @@ export class Endpoint implements PortHandler, Sink {
   #hasNews(): boolean {
     const { receiver, sender } = this;
     if (receiver?.hasNews()) return true;
-    return sender !== undefined && sender.queued > 0 && sender.hasRoom();
+    return sender !== undefined && sender.queued > 0 && sender.isReady();
   }
 
   #acceptsRequest(): boolean {
-    if (this.responder.handler !== undefined) return this.responder.hasRoom;
+    const { handler, hasRoom } = this.responder;
+    if (handler !== undefined) return hasRoom && (this.sender === undefined || this.sender.queuedBytes < MAX_REPLIES);
     // Whoever reads this channel without handling requests shall not be stuck behind one: it is refused.
     return this.#intake.isConsumed || this.requests.size > 0;
   }
@@ -291,10 +346,15 @@ export class Endpoint implements PortHandler, Sink {
     } finally {
       this.#intake.isPulling = false;
     }
+    // The rest of what came with it is the next turn's.
+    if (this.responder.isWaiting || this.receiver?.isEnded || this.#intake.isAwaited) this.#wantMore();
     if (this.#intake.isEmpty) this.#settle();
   }
 
   #drain(): void {
+    this.#isBehind = false;
+    // Requests may have been held up by the replies that waited.
+    if (this.receiver?.isStalled) this.#wantMore();
     for (const { resolve } of this.#drainWaiters.splice(0)) resolve();
     domain.yieldSoon();
     this.#events?.deref()?.drained();
@@ -348,6 +408,16 @@ export class Endpoint implements PortHandler, Sink {
     domain.yieldSoon();
   }
 
+  /** What the peer breaks in the ring it breaks for this channel. */
+  #guarded<T>(act: () => T): T | false {
+    try {
+      return act();
+    } catch (error) {
+      this.finish(error as Error);
+      return false;
+    }
+  }
+
   #isInUse(): boolean {
     return this.#intake.isConsumed || this.#isAwaited() || this.#drainWaiters.length > 0;
   }
@@ -393,7 +463,7 @@ export class Endpoint implements PortHandler, Sink {
       };
       const unsent = { resolve: () => undefined, reject };
       this.#drainWaiters.push(unsent);
-      if (!sender.send(TYPE.end, 0, NOTHING, done)) this.#wantMore();
+      this.send(TYPE.end, 0, NOTHING, done);
     });
   }
 

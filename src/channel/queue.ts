@@ -29,14 +29,14 @@ export class Queue<T> {
     return item;
   }
 
-  /** Takes the last one back. */
-  pop(): T | undefined {
-    if (this.#length === 0) return undefined;
-    this.#length--;
-    const index = (this.#head + this.#length) & (this.#items.length - 1);
-    const item = this.#items[index];
-    this.#items[index] = undefined;
-    return item;
+  /** Takes out the first that fits. @returns whether there was one */
+  remove(fits: (item: T) => boolean): boolean {
+    const items = this.clear();
+    const index = items.findIndex(fits);
+    items.forEach((item, i) => {
+      if (i !== index) this.push(item);
+    });
+    return index !== -1;
   }
 
   /** Empties the queue. @returns what was in it */

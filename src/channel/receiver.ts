@@ -93,6 +93,11 @@ export class Receiver {
     return !this.#isHeldUp() && !this.#isEnded && this.#reader.observe() > 0;
   }
 
+  /** Whether there is anything, wanted or not. */
+  isReady(): boolean {
+    return !this.#isClosed && this.#reader.observe() > 0;
+  }
+
   /** Whether everything published was taken. */
   isEmpty(): boolean {
     return this.#reader.observe() === 0;
@@ -124,7 +129,7 @@ export class Receiver {
     const first = this.#reader.headerWord(0);
     const length = this.#reader.headerWord(1);
     const size = this.#checkFrame(length, this.#reader.unread);
-    if (!this.#wants(typeOf(first))) return 0;
+    if (!this.#wants(typeOf(first), this.#reader.headerWord(2))) return 0;
     if (this.#sink.view !== undefined && typeOf(first) === TYPE.message) return this.#takeView(length, size);
     return size <= SMALL_FRAME ? this.#takeSpan() : this.#takeOne(first, length, size);
   }
@@ -140,7 +145,7 @@ export class Receiver {
       const first = words[(start + at) >> 2] as number;
       const length = words[(start + at + 4) >> 2] as number;
       const size = this.#checkFrame(length, reader.unread - at);
-      if (size > span - at || this.#isEnded || !this.#wants(typeOf(first))) break;
+      if (size > span - at || this.#isEnded || !this.#wants(typeOf(first), words[(start + at + 8) >> 2])) break;
       if (at > 0 && typeOf(first) === TYPE.message && this.#sink.view !== undefined) break;
       const from = start + at + FRAME.headerLength;
       at += size;
@@ -225,10 +230,12 @@ export class Receiver {
     this.#sink.receive(large.type, large.id, large.data);
   }
 
-  #wants(type: number): boolean {
-    const wanted = type === TYPE.part || this.#sink.accepts(type);
-    if (!wanted) this.#stalledBy = type;
-    return wanted;
+  /** @param announced the type that a `large` frame announces: what counts is who wants that */
+  #wants(type: number, announced: number | undefined): boolean {
+    const wanted = type === TYPE.large ? (announced as number) : type;
+    if (type === TYPE.part || this.#sink.accepts(wanted)) return true;
+    this.#stalledBy = wanted;
+    return false;
   }
 
   /** Frames are published whole: one that goes past what is there is none. @returns its size */

@@ -1,8 +1,10 @@
 import { inspect } from 'node:util';
-import { codeOf } from '../errors.js';
+import { codeOf, ShmloopError } from '../errors.js';
 
 /** Handlers that run at a time; further requests wait in the ring. */
 const MAX_RUNNING = 1024;
+/** Bytes of their requests, likewise. */
+const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * Answers a request.
@@ -44,8 +46,11 @@ class RequestContext {
 export class Responder {
   handler: RequestHandler | undefined;
   readonly #answer: Answer;
+  /** The requests that have no answer yet. */
   readonly #running = new Map<number, RequestContext>();
-  #waiting: { id: number; data: Buffer }[] = [];
+  /** What is to be done when the ring has been read. */
+  #arrived: (() => void)[] = [];
+  #bytes = 0;
 
   constructor(answer: Answer) {
     this.#answer = answer;
@@ -53,60 +58,70 @@ export class Responder {
 
   /** Requests that have no answer yet. */
   get running(): number {
-    return this.#running.size + this.#waiting.length;
+    return this.#running.size;
   }
 
-  /** Whether requests wait for {@link run}. */
+  /** Whether there is something to {@link run}. */
   get isWaiting(): boolean {
-    return this.#waiting.length > 0;
+    return this.#arrived.length > 0;
   }
 
   get hasRoom(): boolean {
-    return this.running < MAX_RUNNING;
+    return this.#running.size < MAX_RUNNING && this.#bytes < MAX_BYTES;
   }
 
-  /** Takes a request while the ring is being read; {@link run} starts its handler. */
+  /**
+   * Takes a request while the ring is being read; {@link run} starts its handler.
+   * @throws ERR_SHMLOOP_PROTOCOL when one of this id has no answer yet
+   */
   add(id: number, data: Buffer): void {
-    this.#waiting.push({ id, data });
+    if (this.#running.has(id)) throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer sent request ${id} twice`);
+    const context = new RequestContext();
+    this.#running.set(id, context);
+    this.#bytes += data.length;
+    this.#arrived.push(() => void this.#handle(id, data, context));
   }
 
-  /** Starts the handlers of the requests that were added. @returns whether there were any */
+  /** Takes a cancellation likewise. */
+  cancel(id: number): void {
+    const context = this.#running.get(id);
+    if (context !== undefined) this.#arrived.push(() => context.abort());
+  }
+
+  /** Starts the handlers of the requests that were added, and aborts those that were cancelled. @returns whether there were any */
   run(): boolean {
-    const requests = this.#waiting;
-    if (requests.length === 0) return false;
-    this.#waiting = [];
-    for (const { id, data } of requests) void this.#handle(id, data);
+    const arrived = this.#arrived;
+    if (arrived.length === 0) return false;
+    this.#arrived = [];
+    for (const act of arrived) act();
     return true;
   }
 
-  cancel(id: number): void {
-    this.#waiting = this.#waiting.filter((request) => request.id !== id);
-    this.#running.get(id)?.abort();
-  }
-
   abortAll(): void {
-    this.#waiting = [];
+    this.#arrived = [];
     for (const context of this.#running.values()) context.abort();
   }
 
-  async #handle(id: number, data: Buffer): Promise<void> {
-    const context = new RequestContext();
-    this.#running.set(id, context);
+  async #handle(id: number, data: Buffer, context: RequestContext): Promise<void> {
+    const { length } = data;
     try {
       if (this.handler === undefined) throw new Error('this channel handles no requests');
       const reply = (await this.handler(data, context)) ?? '';
-      this.#running.delete(id);
+      this.#done(id, length);
       if (!context.isAborted) this.#answer.reply(id, reply);
     } catch (error) {
-      this.#running.delete(id);
+      this.#done(id, length);
       if (!context.isAborted) this.#answer.fail(id, describe(error));
     } finally {
       this.#answer.handled();
     }
   }
+
+  #done(id: number, length: number): void {
+    if (this.#running.delete(id)) this.#bytes -= length;
+  }
 }
 
-/** Whatever was thrown: anything, not always an error. */
 function describe(error: unknown): Buffer {
   const thrown = error instanceof Error ? error : { name: 'Error', message: asText(error) };
   const code: unknown = codeOf(error);

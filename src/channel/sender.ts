@@ -25,6 +25,7 @@ export class Sender implements Publishable {
   readonly #fail: (error: unknown) => void;
   readonly #maxPayload: number;
   readonly #queue = new Queue<Outgoing>();
+  #queuedBytes = 0;
   readonly #announcement = new Uint8Array(LARGE_LENGTH);
   /** Whether the domain will publish: it is told once, however often a blocking caller publishes by itself. */
   #isListed = false;
@@ -44,6 +45,11 @@ export class Sender implements Publishable {
   /** Messages and reservations that wait for room. */
   get queued(): number {
     return this.#queue.length + (this.#wanted > 0 ? 1 : 0);
+  }
+
+  /** Bytes that wait for room. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
   }
 
   get isReserved(): boolean {
@@ -67,6 +73,7 @@ export class Sender implements Publishable {
       return true;
     }
     this.#queue.push({ type, id, data, sent: -1, done });
+    this.#queuedBytes += data.length;
     this.flush();
     return this.#queue.length === 0;
   }
@@ -81,6 +88,7 @@ export class Sender implements Publishable {
       progress = true;
       if (next.sent < next.data.length) continue;
       this.#queue.shift();
+      this.#queuedBytes -= next.data.length;
       next.done?.();
     }
     if (this.#queue.length === 0 && this.#wanted > 0 && this.#writer.hasRoom(this.#wanted)) {
@@ -118,7 +126,8 @@ export class Sender implements Publishable {
     return this.#writer.wait(milliseconds);
   }
 
-  hasRoom(): boolean {
+  /** Whether there is room for the next frame of what waits. */
+  isReady(): boolean {
     return this.#writer.hasRoom(this.#needed());
   }
 
@@ -144,11 +153,15 @@ export class Sender implements Publishable {
     return this.#reserved;
   }
 
-  /** Takes back the message that was queued last, if none of it is in the ring. */
-  withdraw(): boolean {
-    if (this.#queue.length === 1 && (this.#queue.peek() as Outgoing).sent >= 0) return false;
-    this.#queue.pop();
-    return true;
+  /** Takes back the queued message that is told by its `done`. @returns false when some of it is in the ring */
+  withdraw(done: () => void): boolean {
+    return this.#queue.remove((queued) => queued.done === done && queued.sent < 0);
+  }
+
+  /** Gives a reservation up: its place is the next frame's. */
+  cancel(): void {
+    this.#reserved = -1;
+    this.#wanted = 0;
   }
 
   /** Publishes what is in the ring, and leaves it alone from now on. @returns how many messages were still waiting */

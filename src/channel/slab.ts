@@ -1,3 +1,5 @@
+import { markAsUntransferable } from 'node:worker_threads';
+
 /** Bytes of private memory that small messages are carved from. */
 const SLAB = 64 * 1024;
 
@@ -22,6 +24,8 @@ const carved = { buffer, words, start: 0 };
 export function carve(length: number): Carved {
   if (used + length > buffer.length) {
     buffer = Buffer.allocUnsafeSlow(SLAB);
+    // Transferring one message's memory would empty all the others.
+    markAsUntransferable(buffer.buffer);
     words = new Int32Array(buffer.buffer, buffer.byteOffset, SLAB / 4);
     used = 0;
     carved.buffer = buffer;

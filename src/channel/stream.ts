@@ -18,9 +18,11 @@ export class ChannelStream extends Duplex {
     };
     super(options);
     this.#endpoint = endpoint;
+    if (endpoint.isClosed && endpoint.error !== undefined) this.destroy(endpoint.error);
+    else if (endpoint.isEndDelivered || endpoint.isClosed) this.push(null);
     // The stream ends itself when all was read and all that was written is sent.
     endpoint.answersEnd = false;
-    let isReceived = !channel.canReceive;
+    let isReceived = !channel.canReceive || endpoint.isEndDelivered;
     channel.once('end', () => {
       isReceived = true;
       this.push(null);
@@ -50,7 +52,7 @@ export class ChannelStream extends Duplex {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#endpoint.close();
-    callback(error);
+    callback(error ?? this.#endpoint.error ?? null);
   }
 
   readonly #onMessage = (message: Buffer): void => {

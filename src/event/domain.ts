@@ -39,6 +39,7 @@ class Domain {
   readonly #run = (): void => this.#turn();
   readonly #publish = (): void => this.#publishAll();
   #immediate: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #isFlushing = false;
   #inTurn = false;
   #isYielding = false;
@@ -68,7 +69,7 @@ class Domain {
   /** A link has, or may have, something to do: it is polled from the next turn on. */
   activate(link: Pollable): void {
     this.#active.add(link);
-    if (this.#inTurn || this.#immediate?.hasRef()) return;
+    if (this.#inTurn || this.#immediate !== undefined) return;
     this.inOwnContext(() => this.#schedule());
   }
 
@@ -98,6 +99,11 @@ class Domain {
     this.#published.then(this.#publish);
   }
 
+  /** Publishes at once: this thread is about to block, and its turn will not end. */
+  publishNow(): void {
+    if (this.#unpublished.length > 0) this.#publishAll();
+  }
+
   /** Something was settled that the application awaits: its turn comes when ours is over. */
   yieldSoon(): void {
     this.#isYielding = true;
@@ -105,6 +111,7 @@ class Domain {
 
   #turn(): void {
     this.#immediate = undefined;
+    this.#timer = undefined;
     this.#inTurn = true;
     let worked = true;
     try {
@@ -142,7 +149,8 @@ class Domain {
   #next(worked: boolean): void {
     if (worked) this.#waiting.worked();
     if (this.#active.size === 0) return;
-    if (worked ? this.#waiting.mayPoll : this.#waiting.shouldPoll()) this.#schedule();
+    const mayPoll = worked ? this.#waiting.mayPoll : this.#waiting.shouldPoll();
+    if (mayPoll && this.#isReferenced()) this.#schedule();
     else this.#sleep();
   }
 
@@ -154,8 +162,14 @@ class Domain {
   }
 
   #schedule(): void {
-    this.#immediate ??= setImmediate(this.#run);
-    if (!this.#isReferenced()) this.#immediate.unref();
+    if (this.#isReferenced()) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#immediate ??= setImmediate(this.#run);
+    } else if (this.#immediate === undefined) {
+      // An immediate that does not keep the process alive does not wake the loop either: it would wait for an event.
+      this.#timer ??= setTimeout(this.#run, 1).unref();
+    }
   }
 
   #isReferenced(): boolean {
@@ -167,7 +181,9 @@ class Domain {
 
   #cancel(): void {
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
+    clearTimeout(this.#timer);
     this.#immediate = undefined;
+    this.#timer = undefined;
   }
 
   #publishAll(): void {

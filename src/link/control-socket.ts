@@ -1,4 +1,4 @@
-import { ShmloopError } from '../errors.js';
+import { codeOf, ShmloopError } from '../errors.js';
 import { domain } from '../event/index.js';
 import { type Descriptor, native, type Poll } from '../native.js';
 import { decode, encode, type Kind, MAX_MESSAGE, type Message } from './messages.js';
@@ -142,6 +142,7 @@ export class ControlSocket {
 
   #fail(error: Error): void {
     if (this.#closed) return;
+    if (codeOf(error) === 'ERR_SHMLOOP_VERSION') this.send({ kind: 'rejected', reason: 'version' });
     this.close();
     this.#handler.ended(isDisconnect(error) ? undefined : error);
   }

@@ -27,24 +27,25 @@ export type Handshaken = Omit<LinkParts, 'onGone'>;
  * ```
  * Descriptors are allowed only once the credentials of the other end passed.
  *
- * @param knows says whether there is a link to that domain already: then this socket is not needed
- * @returns nothing in that case
+ * @param find the link that there is to that domain already: then this socket is not needed
+ * @returns that link, or what makes a new one
  * @throws ERR_SHMLOOP_PEER_REJECTED, ERR_SHMLOOP_VERSION, ERR_SHMLOOP_HANDSHAKE, ERR_SHMLOOP_TIMEOUT
  */
-export async function dialHandshake(
+export async function dialHandshake<T>(
   socket: Descriptor,
-  knows: (domainId: string) => boolean,
-): Promise<Handshaken | string> {
+  find: (peer: Credentials, domainId: string) => T | undefined,
+): Promise<Handshaken | T> {
   const peer = admit(socket);
   const exchange = new Exchange(socket);
   let theirs: Bell | undefined;
   try {
     exchange.control.send({ kind: 'hello', text: domainId });
     const [welcome, descriptors] = await exchange.expect('welcome');
-    if (knows(welcome.text)) {
+    const known = find(peer, welcome.text);
+    if (known !== undefined) {
       for (const descriptor of descriptors) descriptor.close();
       exchange.control.close();
-      return welcome.text;
+      return known;
     }
     theirs = adoptBell(descriptors);
     const own = await offerBell(exchange.control, { kind: 'ready' });
@@ -70,9 +71,6 @@ export async function acceptHandshake(socket: Descriptor): Promise<Handshaken> {
     return { control: exchange.control, peer, domainId: hello.text, own, theirs, isDialer: false };
   } catch (error) {
     discard(own);
-    if ((error as ShmloopError).code === 'ERR_SHMLOOP_VERSION') {
-      exchange.control.send({ kind: 'rejected', reason: 'version' });
-    }
     exchange.control.close();
     throw error;
   }

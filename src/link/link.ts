@@ -249,8 +249,8 @@ export class Link implements Pollable, PortLink {
     const open = this.#takeOpen(message.port);
     let { ring } = open;
     if (ring !== undefined && message.direction === 'receive') {
-      // The peer never mapped it, so it cannot be used for another channel.
-      ring.memory.region.retire();
+      // The peer did not want it, and has it mapped only if it served before.
+      this.#freeRing(ring, false);
       ring = undefined;
     }
     const port = this.#addPort(message.port, ring);
@@ -316,6 +316,7 @@ export class Link implements Pollable, PortLink {
     // Who asked lets go of the ring that it offered, too.
     this.#peerRings.forget(open.ring);
     this.#control.send({ kind: 'refuse', port: open.port, reason });
+    this.#setIdle();
   }
 
   #takeOpen(number: number): PendingOpen {
@@ -335,11 +336,14 @@ export class Link implements Pollable, PortLink {
   #free(port: Port): void {
     this.#ports[port.number] = undefined;
     if (port.peerRing !== undefined) port.peerRing.isUsed = false;
-    if (port.ring !== undefined) {
-      if (this.#isClosed || port.isRingLost) port.ring.memory.region.retire();
-      else if (!this.#pool.release(port.ring)) this.#control.send({ kind: 'forget', ring: port.ring.id });
-    }
+    if (port.ring !== undefined) this.#freeRing(port.ring, !this.#isClosed && !port.isRingLost);
     this.#giveNumber(port.number);
+  }
+
+  #freeRing(ring: OwnRing, isReusable: boolean): void {
+    if (isReusable && this.#pool.release(ring)) return;
+    ring.memory.region.retire();
+    this.#control.send({ kind: 'forget', ring: ring.id });
   }
 
   /** A number, and a ring if this side receives: both or, when it throws, neither. */

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, systemError } from '../errors.js';
 import { domain } from '../event/index.js';
 import { type Descriptor, native, type Poll } from '../native.js';
+import type { Credentials } from './credentials.js';
 import { acceptHandshake, dialHandshake, type Handshaken } from './handshake.js';
 import { Link } from './link.js';
 
@@ -18,7 +19,7 @@ const RETRY = 10;
 /** How long to wait for the lock on a directory, or for a full backlog, in milliseconds. */
 const PATIENCE = 5000;
 
-/** Live links by the peer's domain. */
+/** Live links by the peer's process and domain. */
 const links = new Map<string, Link>();
 /** The latest dial of each path. */
 const dials = new Map<string, Dial>();
@@ -154,22 +155,30 @@ function forget(path: string, entry: Dial): void {
 
 async function dialAfresh(path: string): Promise<Link> {
   const socket = await connect(path);
-  const result = await dialHandshake(socket, (id) => links.get(id)?.isUsable === true);
-  if (typeof result !== 'string') return makeLink(result);
-  const link = links.get(result);
-  if (link === undefined) throw systemError('ECONNRESET', 'connect', path);
-  return link;
+  const result = await dialHandshake(socket, (peer, id) => {
+    const known = links.get(keyOf(peer, id));
+    return known?.isUsable ? known : undefined;
+  });
+  return result instanceof Link ? result : makeLink(result);
 }
 
 function makeLink(parts: Handshaken): Link {
   const link: Link = new Link({ ...parts, onGone: () => void forgetLink(link) });
-  if (links.get(link.domainId)?.isUsable !== true) links.set(link.domainId, link);
+  const key = keyOf(link.peer, link.domainId);
+  // A pid of 0 is one that this pid namespace does not see: it could be anybody's.
+  if (link.peer.pid !== 0 && links.get(key)?.isUsable !== true) links.set(key, link);
   return link;
+}
+
+/** A domain says its own name: only with the kernel's word of who says it does it tell one from another. */
+function keyOf(peer: Credentials, domainId: string): string {
+  return `${peer.pid}:${domainId}`;
 }
 
 /** The peer may have died, and left the files that it was bound to. */
 async function forgetLink(link: Link): Promise<void> {
-  if (links.get(link.domainId) === link) links.delete(link.domainId);
+  const key = keyOf(link.peer, link.domainId);
+  if (links.get(key) === link) links.delete(key);
   for (const [path, entry] of [...dials]) {
     if ((await entry.link.catch(() => undefined)) !== link) continue;
     forget(path, entry);

@@ -39,14 +39,11 @@ export class RingPool {
     return { ring: { id: this.#nextId++, memory }, descriptor };
   }
 
-  /** Takes back a ring that nobody writes any more. @returns whether it is kept */
+  /** Takes back a ring that nobody writes any more. @returns false when there are enough */
   release(ring: OwnRing): boolean {
-    if (this.#idle.length < MAX_IDLE) {
-      this.#idle.push(ring);
-      return true;
-    }
-    ring.memory.region.retire();
-    return false;
+    if (this.#idle.length >= MAX_IDLE) return false;
+    this.#idle.push(ring);
+    return true;
   }
 
   retire(): void {

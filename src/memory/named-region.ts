@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { ShmloopError } from '../errors.js';
 import { type Descriptor, native } from '../native.js';
 
@@ -20,14 +21,17 @@ export class NamedRegion {
 
   /**
    * @param name letters, digits, `.`, `_`, `-`; no slash
-   * @param length bytes, at least 1
+   * @param length bytes, from 1 to Node's `buffer.constants.MAX_LENGTH`
    * @throws EEXIST when there is one; ENOSPC when /dev/shm is full; ERR_SHMLOOP_INVALID_NAME;
    *   ERR_SHMLOOP_INVALID_ARGUMENT
    */
   static create(name: string, length: number): NamedRegion {
     const path = pathOf(name);
-    if (!Number.isSafeInteger(length) || length < 1) {
-      throw new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', `length is a positive integer, not ${length}`);
+    if (!Number.isSafeInteger(length) || length < 1 || length > constants.MAX_LENGTH) {
+      throw new ShmloopError(
+        'ERR_SHMLOOP_INVALID_ARGUMENT',
+        `length is from 1 to ${constants.MAX_LENGTH}, not ${length}`,
+      );
     }
     const descriptor = native().createNamedMemory(path, length);
     try {
@@ -38,13 +42,20 @@ export class NamedRegion {
     }
   }
 
-  /** @throws ENOENT when there is none; ERR_SHMLOOP_PEER_REJECTED when another user owns it */
+  /**
+   * @throws ENOENT when there is none; ERR_SHMLOOP_PEER_REJECTED when another user owns it;
+   *   ERR_SHMLOOP_REGION when it is empty, or larger than Node can map
+   */
   static open(name: string): NamedRegion {
     const descriptor = native().openNamedMemory(pathOf(name));
     const [size, , , uid] = native().inspectMemory(descriptor);
     if (uid !== process.geteuid?.()) {
       descriptor.close();
       throw new ShmloopError('ERR_SHMLOOP_PEER_REJECTED', `${name} belongs to uid ${uid}`);
+    }
+    if (size < 1 || size > constants.MAX_LENGTH) {
+      descriptor.close();
+      throw new ShmloopError('ERR_SHMLOOP_REGION', `${name} has ${size} bytes; at most ${constants.MAX_LENGTH}`);
     }
     return new NamedRegion(name, mapWhole(descriptor, size));
   }

@@ -1,4 +1,6 @@
-import { watch } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, watch } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Channel, type ChannelOptions } from '../channel/index.js';
 import { checkFlag, checkSignal, invalid, limitsOf } from '../channel/limits.js';
 import { codeOf } from '../errors.js';
@@ -16,6 +18,8 @@ export interface ConnectOptions extends ChannelOptions {
 }
 
 const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
+/** Between two tries of a name whose backlog is full, in milliseconds. */
+const RETRY = 20;
 /** A link that was idle may close just as it is used again; the next dial makes a new one. */
 const TRIES = 3;
 /** Of a timer that is never due, in milliseconds. */
@@ -40,7 +44,7 @@ export async function connect(name: string, options: ConnectOptions = {}): Promi
   checkSignal(signal);
   signal?.throwIfAborted();
   const open = () => openPort(path, name, { ...limits, direction: direction ?? 'any' }, signal);
-  const port = await abortable(wait ? openWhenBound(open, signal) : open(), signal);
+  const port = await abortable(wait ? openWhenBound(open, path, signal) : open(), signal);
   return new Channel(port, limits);
 }
 
@@ -62,53 +66,22 @@ async function openPort(
 }
 
 /** Tries, and tries again whenever the runtime directory changes. */
-async function openWhenBound(open: () => Promise<Port>, signal: AbortSignal | undefined): Promise<Port> {
-  const changes = new Changes(runtimeDirectory());
-  const stop = () => changes.close();
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    for (;;) {
-      try {
-        return await open();
-      } catch (error) {
-        if (codeOf(error) !== 'ECONNREFUSED') throw error;
-      }
-      await changes.next();
-      signal?.throwIfAborted();
+async function openWhenBound(open: () => Promise<Port>, path: string, signal: AbortSignal | undefined): Promise<Port> {
+  for (;;) {
+    // From before the try, so that no change is missed, and anew each time: the directory may be made again.
+    const watcher = watch(runtimeDirectory());
+    const changes = [once(watcher, 'change', { signal })];
+    changes[0]?.catch(ignore);
+    try {
+      return await open();
+    } catch (error) {
+      if (codeOf(error) !== 'ECONNREFUSED') throw error;
+      // The name is there, but its backlog is full: room in it changes nothing that could be watched.
+      if (existsSync(path)) changes.push(delay(RETRY, [], { signal, ref: false }));
+      await Promise.race(changes);
+    } finally {
+      watcher.close();
     }
-  } finally {
-    signal?.removeEventListener('abort', stop);
-    changes.close();
-  }
-}
-
-/** Changes of a directory; one that comes before it is waited for is not missed. */
-class Changes {
-  readonly #watcher;
-  #hasChanged = false;
-  #wake: (() => void) | undefined;
-
-  constructor(directory: string) {
-    this.#watcher = watch(directory, () => this.#changed());
-  }
-
-  async next(): Promise<void> {
-    if (!this.#hasChanged) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    this.#hasChanged = false;
-  }
-
-  close(): void {
-    this.#watcher.close();
-    this.#changed();
-  }
-
-  #changed(): void {
-    this.#hasChanged = true;
-    this.#wake?.();
   }
 }
 

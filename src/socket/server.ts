@@ -1,8 +1,8 @@
-import { EventEmitter } from 'node:events';
 import { Channel, type Limits } from '../channel/index.js';
 import { Queue } from '../channel/queue.js';
 import type { Direction, Listener, Port, Service } from '../link/index.js';
 import { services } from '../link/index.js';
+import { ListenedEmitter } from '../listened-emitter.js';
 
 /** Events of a {@link Server} and their arguments. */
 export interface ServerEventMap {
@@ -17,7 +17,10 @@ export interface ServerEventMap {
  * backlog they wait for that, and then further ones are refused. It keeps the process alive until it is
  * closed, or `unref()`ed.
  */
-export class Server extends EventEmitter<ServerEventMap> implements AsyncDisposable, AsyncIterable<Channel>, Service {
+export class Server
+  extends ListenedEmitter<ServerEventMap>
+  implements AsyncDisposable, AsyncIterable<Channel>, Service
+{
   readonly #listener: Listener;
   readonly #limits: Limits;
   readonly #backlog: number;
@@ -40,9 +43,6 @@ export class Server extends EventEmitter<ServerEventMap> implements AsyncDisposa
     this.#limits = limits;
     this.#backlog = backlog;
     services.set(name, this);
-    (this as EventEmitter).on('newListener', (event) => {
-      if (event === 'channel') process.nextTick(() => this.#emitWaiting());
-    });
   }
 
   /** Whether the name was freed. */
@@ -77,7 +77,7 @@ export class Server extends EventEmitter<ServerEventMap> implements AsyncDisposa
   /** Iterates over the channels that connect; done when the server is closed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Channel, void, undefined> {
     for (;;) {
-      const channel = this.#waiting.shift() ?? (await this.#take());
+      const channel = this.#next() ?? (await this.#take());
       if (channel === undefined) return;
       yield channel;
     }
@@ -116,11 +116,29 @@ export class Server extends EventEmitter<ServerEventMap> implements AsyncDisposa
     return new Promise((resolve) => this.#takers.push(resolve));
   }
 
+  protected override listened(event: string | symbol): void {
+    if (event === 'channel') process.nextTick(() => this.#emitWaiting());
+  }
+
+  /** The next channel that waits. One that closed meanwhile, with nothing left to take, is none. */
+  #next(): Channel | undefined {
+    for (;;) {
+      const channel = this.#waiting.shift();
+      if (channel === undefined || !channel.closed) return channel;
+    }
+  }
+
   #emitWaiting(): void {
     while (this.listenerCount('channel') > 0) {
-      const channel = this.#waiting.shift();
+      const channel = this.#next();
       if (channel === undefined) return;
-      this.emit('channel', channel);
+      try {
+        this.emit('channel', channel);
+      } catch (error) {
+        // The listener's own affair, but not that of the channels behind this one.
+        process.nextTick(() => this.#emitWaiting());
+        throw error;
+      }
     }
   }
 }

@@ -37,7 +37,7 @@ describe('a sink that wants views', () => {
     const setup = setUp();
     const views: number[] = [];
     setup.sink.view = (view) => {
-      expect(view.buffer).toBe(setup.reader.bytes.buffer);
+      expect(view.buffer).toBe(setup.reader.lend(0, 1).buffer);
       views.push(view.length);
     };
     send(setup, [TYPE.request, 5], [TYPE.message, 1], [TYPE.message, 2], [TYPE.reply, 6], [TYPE.message, 3]);

@@ -212,8 +212,10 @@ test('a large frame longer than what was published is an error of the protocol',
   const ring = makeRing(1 << 20);
   ring.memory.words.set([TYPE.message, 100_000]);
   setWord(ring, (1 << 20) - 64);
-  const receiver = new Receiver(ring.reader, new TestSink(), 1 << 20);
+  const sink = new TestSink();
+  const receiver = new Receiver(ring.reader, sink, 1 << 20);
   expect(() => receiver.fill()).toThrow(expect.objectContaining({ code: 'ERR_SHMLOOP_PROTOCOL' }));
+  expect(sink.received).toEqual([]);
 });
 
 test('a large message is checked against the limit when it is announced, before memory is taken for it', () => {

@@ -87,7 +87,7 @@ class Run {
         return;
       case 'park the sender': {
         if (sender.queued === 0) return;
-        if (!sender.park('event')) expect(sender.hasRoom()).toBe(true);
+        if (!sender.park('event')) expect(sender.isReady()).toBe(true);
         return;
       }
       case 'park the receiver': {
