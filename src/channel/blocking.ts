@@ -54,14 +54,13 @@ export function receiveSync(endpoint: Endpoint, timeout: number): Buffer | null 
 export function sendSync(endpoint: Endpoint, data: Uint8Array, timeout: number): void {
   const { sender } = endpoint;
   if (sender === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not send');
+  if (endpoint.trySendNow(data)) return;
   throwIfGone(endpoint);
   let isSent = false;
   const done = () => {
     isSent = true;
   };
   endpoint.send(TYPE.message, 0, data, done);
-  sender.publish();
-  if (isSent) return;
   const deadline = performance.now() + timeout;
   while (!isSent) {
     throwIfGone(endpoint);

@@ -116,12 +116,29 @@ export class Endpoint implements PortHandler, Sink {
   send(type: FrameType, id: number, data: Uint8Array, done?: () => void): boolean {
     const { sender } = this;
     if (sender === undefined || this.#isClosed || this.port.isPeerGone) return false;
-    return this.#guarded(() => {
+    try {
       const sent = sender.send(type, id, data, done);
       if (!sent) this.#isBehind = true;
       if (this.#isBehind) this.#wantMore();
       return sent;
-    });
+    } catch (error) {
+      this.finish(error as Error);
+      return false;
+    }
+  }
+
+  /** Sends a message and publishes it, if that can be done at once. @returns whether it was */
+  trySendNow(data: Uint8Array): boolean {
+    const { sender } = this;
+    if (sender === undefined || this.#isClosed || this.port.isPeerGone) return false;
+    try {
+      if (!sender.trySend(TYPE.message, 0, data)) return false;
+    } catch (error) {
+      this.finish(error as Error);
+      return false;
+    }
+    sender.publish();
+    return true;
   }
 
   /** As {@link Sender.reserve}; nothing as well when the peer is gone. */
@@ -178,8 +195,9 @@ export class Endpoint implements PortHandler, Sink {
 
   /** The next message, if there is one already. */
   take(): Buffer | undefined {
-    if (this.#intake.isEmpty && !this.#isClosed) this.#pull();
-    return this.#intake.take();
+    if (!this.#intake.isEmpty) return this.#intake.take();
+    if (this.#isClosed) return undefined;
+    return this.#takeOne() ?? this.#pull();
   }
 
   /** Whether no message waits to be taken. */
@@ -321,7 +339,7 @@ export class Endpoint implements PortHandler, Sink {
 
   #hasNews(): boolean {
     const { receiver, sender } = this;
-    if (receiver?.hasNews()) return true;
+    if (receiver?.isReady()) return true;
     return sender !== undefined && sender.queued > 0 && sender.isReady();
   }
 
@@ -337,7 +355,17 @@ export class Endpoint implements PortHandler, Sink {
     return this.responder.handler !== undefined || this.requests.size > 0;
   }
 
-  #pull(): void {
+  #takeOne(): Buffer | undefined {
+    try {
+      return this.receiver?.takeOnly();
+    } catch (error) {
+      this.finish(error as Error);
+      return undefined;
+    }
+  }
+
+  /** Takes what there is, and gives the first message of it. */
+  #pull(): Buffer | undefined {
     this.#intake.isPulling = true;
     try {
       this.receiver?.fill();
@@ -349,6 +377,7 @@ export class Endpoint implements PortHandler, Sink {
     // The rest of what came with it is the next turn's.
     if (this.responder.isWaiting || this.receiver?.isEnded || this.#intake.isAwaited) this.#wantMore();
     if (this.#intake.isEmpty) this.#settle();
+    return this.#intake.take();
   }
 
   #drain(): void {

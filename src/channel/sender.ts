@@ -66,9 +66,7 @@ export class Sender implements Publishable {
    * caller's again; false when it waits, by reference
    */
   send(type: FrameType, id: number, data: Uint8Array, done?: () => void): boolean {
-    const length = data.length;
-    if (this.#isFree() && length <= this.#maxPayload && this.#writer.hasRoom(frameLength(length))) {
-      this.#put(type, id, data, 0, length);
+    if (this.trySend(type, id, data)) {
       done?.();
       return true;
     }
@@ -76,6 +74,14 @@ export class Sender implements Publishable {
     this.#queuedBytes += data.length;
     this.flush();
     return this.#queue.length === 0;
+  }
+
+  /** Sends a message if that can be done at once. @returns whether it was */
+  trySend(type: FrameType, id: number, data: Uint8Array): boolean {
+    const length = data.length;
+    if (!this.#isFree() || length > this.#maxPayload || !this.#writer.hasRoom(frameLength(length))) return false;
+    this.#put(type, id, data, 0, length);
+    return true;
   }
 
   /** Puts what waits into the ring, as far as there is room. @returns whether anything went */
@@ -107,6 +113,7 @@ export class Sender implements Publishable {
     if (this.#isClosed) return;
     try {
       this.#writer.publish();
+      this.#writer.warm();
     } catch (error) {
       this.#fail(error);
     }

@@ -40,3 +40,15 @@ export function carve(length: number): Carved {
 export function trim(end: number): void {
   used = carved.start + ((end + 7) & ~7);
 }
+
+let seen: ArrayBufferLike | undefined;
+let seenWords: Int32Array = words;
+
+/** All of the memory behind a buffer of Node's pool, as words. */
+export function wordsOf(pooled: Buffer): Int32Array {
+  if (pooled.buffer !== seen) {
+    seen = pooled.buffer;
+    seenWords = new Int32Array(seen);
+  }
+  return seenWords;
+}

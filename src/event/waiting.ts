@@ -70,15 +70,17 @@ export class Waiting {
   }
 
   #adapt(waited: number): void {
+    const polled = this.#skip === 0 && this.#bound > 0;
     if (this.#skip > 0) this.#skip--;
-    else if (this.#bound > 0 && waited <= Math.min(this.#bound, LONGEST)) return this.#succeeded();
-    else if (this.#bound > 0) this.#failed();
+    if (polled && waited <= this.#bound) return this.#succeeded(waited);
+    if (polled) this.#failed();
     this.#bound = waited <= PROBE ? PROBE : 0;
   }
 
-  #succeeded(): void {
+  #succeeded(waited: number): void {
     this.#bound = LONGEST;
-    this.#penalty >>= 1;
+    // A probe that met its end late shows no more than that the peer is awake now.
+    if (waited <= LONGEST) this.#penalty >>= 1;
   }
 
   #failed(): void {

@@ -69,6 +69,11 @@ export function waitWriter(words: Words, milliseconds: number): boolean {
   return futexWait(words, CONTROL.writerOnFutex, milliseconds);
 }
 
+/** Blocks this thread without a mark: nobody wakes it. @returns false when the time was up */
+export function rest(words: Words, milliseconds: number): boolean {
+  return native().futexWait(words.buffer as ArrayBuffer, words.byteOffset, load(words, WORD), milliseconds);
+}
+
 function futexWait(words: Words, mark: number, milliseconds: number): boolean {
   const parked = load(words, WORD);
   if ((parked & mark) === 0) return true;
