@@ -116,7 +116,7 @@ class Domain {
     let worked = true;
     try {
       worked = this.#pollAll();
-      if (this.#waiting.mayPoll) worked = this.#pollOn() || worked;
+      if (this.#waiting.isPolling) worked = this.#pollOn() || worked;
     } finally {
       // Also when a handler threw: the rest of the links must not stall.
       this.#inTurn = false;
@@ -149,8 +149,8 @@ class Domain {
   #next(worked: boolean): void {
     if (worked) this.#waiting.worked();
     if (this.#active.size === 0) return;
-    const mayPoll = worked ? this.#waiting.mayPoll : this.#waiting.shouldPoll();
-    if (mayPoll && this.#isReferenced()) this.#schedule();
+    const isPolling = (worked && this.#waiting.isPolling) || this.#waiting.shouldPoll();
+    if (isPolling && this.#isReferenced()) this.#schedule();
     else this.#sleep();
   }
 

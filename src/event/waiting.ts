@@ -60,7 +60,12 @@ export class Waiting {
     this.#since = -1;
   }
 
-  /** No work was found. @returns whether to poll on rather than to park */
+  /** Whether the next wait is to begin with polling. */
+  get isPolling(): boolean {
+    return this.mayPoll && (this.#mode === 'spin' || (this.#skip === 0 && this.#bound > 0));
+  }
+
+  /** No work was found, or a wait begins. @returns whether to poll on rather than to park */
   shouldPoll(): boolean {
     if (!this.mayPoll) return false;
     if (this.#mode === 'spin') return true;
