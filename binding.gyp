@@ -4,6 +4,7 @@
       "target_name": "shmloop",
       "sources": [
         "native/addon.cc",
+        "native/block_pool.cc",
         "native/copy.cc",
         "native/descriptor.cc",
         "native/doorbell.cc",

@@ -1,5 +1,6 @@
 #include <napi.h>
 
+#include "block_pool.h"
 #include "copy.h"
 #include "descriptor.h"
 #include "doorbell.h"
@@ -14,6 +15,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Instance());
   Descriptor::Init(env, exports);
   Poll::Init(env, exports);
+  InitBlockPool(env, exports);
   InitCopy(env, exports);
   InitDoorbell(env, exports);
   InitFileLock(env, exports);

@@ -44,6 +44,12 @@ export interface Native {
   /** Allocates pages now. @returns false where the kernel cannot (they come when touched) */
   populateMapping(memory: ArrayBuffer, offset: number, length: number): boolean;
 
+  /**
+   * Private memory from a pool that reuses what was collected: at least `length` bytes, with whatever was in
+   * them. @returns null when that is more than 4 MiB
+   */
+  allocateBlock(length: number): ArrayBuffer | null;
+
   /** Blocks. @returns false when the time was up */
   futexWait(memory: ArrayBuffer, offset: number, expected: number, milliseconds: number): boolean;
   futexWake(memory: ArrayBuffer, offset: number): void;

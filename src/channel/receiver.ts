@@ -2,7 +2,7 @@ import { ShmloopError } from '../errors.js';
 import { FRAME, frameLength } from '../layout.js';
 import type { RingReader, Sleep } from '../ring/index.js';
 import { CARRIERS, idOf, LARGE_LENGTH, TYPE, typeOf } from './framing.js';
-import { carve, trim, wordsOf } from './slab.js';
+import { allocate, carve, trim, wordsOf } from './slab.js';
 
 /** Bytes taken from the ring per turn: other channels, timers and I/O have theirs, too. */
 const TURN_BYTES = 256 * 1024;
@@ -192,7 +192,7 @@ export class Receiver {
       this.#gotPart(large, length);
     } else {
       this.#checkMessage(length);
-      const data = Buffer.allocUnsafeSlow(length);
+      const data = allocate(length);
       this.#reader.copyOut(FRAME.headerLength, length, data, 0);
       this.#reader.take(size);
       this.#dispatch(typeOf(first), idOf(first), data, 0, length);
@@ -237,7 +237,7 @@ export class Receiver {
     const length = announcement.readUInt32LE(4);
     if (!CARRIERS.includes(type)) throw broken(`a large message of type ${type}`);
     this.#checkMessage(length);
-    this.#large = { type, id, data: Buffer.allocUnsafeSlow(length), received: 0 };
+    this.#large = { type, id, data: allocate(length), received: 0 };
   }
 
   #copyPart(buffer: Buffer, from: number, length: number): void {

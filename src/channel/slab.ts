@@ -1,4 +1,5 @@
 import { markAsUntransferable } from 'node:worker_threads';
+import { native } from '../native.js';
 
 /** Bytes of private memory that small messages are carved from. */
 const SLAB = 64 * 1024;
@@ -39,6 +40,15 @@ export function carve(length: number): Carved {
 /** Gives back the end of what was carved last, from `end` bytes after its start. */
 export function trim(end: number): void {
   used = carved.start + ((end + 7) & ~7);
+}
+
+/** From here on a block that was used before beats fresh memory. */
+const POOLED = 16 * 1024;
+
+/** Private memory for one message of `length` bytes, with whatever was in it. */
+export function allocate(length: number): Buffer {
+  const block = length < POOLED ? null : native().allocateBlock(length);
+  return block === null ? Buffer.allocUnsafeSlow(length) : Buffer.from(block, 0, length);
 }
 
 let seen: ArrayBufferLike | undefined;

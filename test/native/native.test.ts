@@ -134,6 +134,24 @@ describe('the control socket', () => {
   });
 });
 
+describe('blocks', () => {
+  test('hold what was asked for, and no more than 4 MiB', () => {
+    for (const length of [1, 2 ** 15, 2 ** 15 + 1, 2 ** 22]) {
+      expect(addon.allocateBlock(length)?.byteLength).toBeGreaterThanOrEqual(length);
+    }
+    expect(addon.allocateBlock(2 ** 22 + 1)).toBeNull();
+  });
+
+  test('are two while both are in use', () => {
+    const [one, other] = [addon.allocateBlock(100_000), addon.allocateBlock(100_000)].map((block) => {
+      return new Uint8Array(block as ArrayBuffer);
+    });
+    one?.fill(1);
+    other?.fill(2);
+    expect(one?.every((byte) => byte === 1)).toBe(true);
+  });
+});
+
 describe('doorbells', () => {
   test('ring until they are cleared', () => {
     const [listening, ringing] = addon.createDoorbell();

@@ -87,7 +87,11 @@ function memoryAndErrors(addon) {
   assert.equal(mirrored[PAGE + CAPACITY + 7], 0);
   mirrored.fill(1);
   addon.retireMapping(ring);
-  if (Math.random() < 0.5) addon.retireMapping(plain);
+  if (Math.random() < 0.5) {
+    addon.unmapMemory(plain);
+    assert.equal(plain.byteLength, 0);
+    assert.throws(() => addon.unmapMemory(plain));
+  } else addon.retireMapping(plain);
   if (Math.random() < 0.5) return; // Left to the collector.
   descriptor.close();
   descriptor.close();
@@ -113,6 +117,16 @@ function namesAndLocks(addon, directory) {
     lock.close();
   }
   assert.throws(() => addon.lockDirectory(`${directory}/none`), { code: 'ENOENT' });
+}
+
+/** Blocks of every size, written whole; the collector gives them back at its own time. */
+function blocks(addon) {
+  for (let length = 1; length <= 2 ** 22; length *= 2) {
+    const block = addon.allocateBlock(length);
+    assert.ok(block.byteLength >= length);
+    new Uint8Array(block).fill(length & 255);
+  }
+  assert.equal(addon.allocateBlock(2 ** 22 + 1), null);
 }
 
 async function doorbells(addon) {
@@ -167,7 +181,7 @@ async function writer(addon, path) {
     position += length;
   }
   while (Atomics.load(word, 0) < CAPACITY) addon.futexWait(ring, 0, Atomics.load(word, 0), 5);
-  addon.retireMapping(ring);
+  addon.unmapMemory(ring);
   doorbell.close();
   socket.close();
 }
@@ -288,6 +302,7 @@ async function exercise(addon, { directory, path, until }) {
   for (let round = 0; Date.now() < until; round++) {
     memoryAndErrors(addon);
     namesAndLocks(addon, directory);
+    blocks(addon);
     await doorbells(addon);
     if (!isMainThread) await writer(addon, path);
     if (round % 8 === 0) gc();
