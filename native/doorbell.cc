@@ -41,7 +41,7 @@ Napi::Value RingDoorbell(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), write(fd, &one, 1) == 1);
 }
 
-// clearDoorbell(listening) -> whether it was ringing.
+// clearDoorbell(listening) -> whether it was ringing, or null when nobody can ring it any more.
 // RWF_NOWAIT: who made it may have cleared O_NONBLOCK on the file that is shared.
 Napi::Value ClearDoorbell(const Napi::CallbackInfo& info) {
   int fd = Descriptor::Get(info[0]);
@@ -51,6 +51,7 @@ Napi::Value ClearDoorbell(const Napi::CallbackInfo& info) {
   ssize_t got = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
   // Linux before 6.4.
   if (got < 0 && errno == EOPNOTSUPP) got = read(fd, rings, sizeof rings);
+  if (got == 0) return info.Env().Null();
   return Napi::Boolean::New(info.Env(), got > 0);
 }
 

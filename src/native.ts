@@ -58,8 +58,8 @@ export interface Native {
   createDoorbell(): [listening: Descriptor, ringing: Descriptor];
   /** @returns false when the doorbell is full, and so rings already, or nobody listens */
   ringDoorbell(ringing: Descriptor): boolean;
-  /** @returns whether it was ringing */
-  clearDoorbell(listening: Descriptor): boolean;
+  /** @returns whether it was ringing, or null when nobody can ring it any more */
+  clearDoorbell(listening: Descriptor): boolean | null;
 
   listenUnix(path: string, backlog: number): Descriptor;
   /** Never waits: EAGAIN when the listener's backlog is full. */

@@ -32,8 +32,8 @@ export interface LinkParts {
   readonly domainId: string;
   readonly own: Bell;
   readonly theirs: Bell;
-  /** Called once, when the link is no more to be used for new channels. */
-  readonly onGone: (link: Link) => void;
+  /** Called once, when it is over: in order, or because one end broke it or died. */
+  readonly onGone: (isOrderly: boolean) => void;
   readonly isDialer: boolean;
 }
 
@@ -172,7 +172,8 @@ export class Link implements Pollable, PortLink {
   }
 
   #onDoorbell(): void {
-    native().clearDoorbell(this.#parts.theirs.doorbell);
+    // The peer is about to die, most likely: its control socket will tell.
+    if (native().clearDoorbell(this.#parts.theirs.doorbell) === null) this.#doorbellPoll.stop();
     this.#collector.wake();
     this.#emptyDoorbells++;
     if (this.#emptyDoorbells > MAX_EMPTY_DOORBELLS) {
@@ -309,7 +310,7 @@ export class Link implements Pollable, PortLink {
   #onBye(): void {
     if (this.#used > 0) return;
     this.#control.send({ kind: 'bye' });
-    this.#close();
+    this.#close(undefined, true);
   }
 
   #refuse(open: Message, reason: Reason): void {
@@ -383,7 +384,7 @@ export class Link implements Pollable, PortLink {
     this.#linger.unref();
   }
 
-  #close(error?: Error): void {
+  #close(error?: Error, isOrderly = false): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#linger);
@@ -392,7 +393,7 @@ export class Link implements Pollable, PortLink {
     this.#doorbellPoll.close();
     this.#parts.own.doorbell.close();
     this.#parts.theirs.doorbell.close();
-    this.#parts.onGone(this);
+    this.#parts.onGone(isOrderly);
     for (const { name, ring, settler } of this.#opens.takeAll()) {
       ring?.memory.region.retire();
       settler.reject(error ?? systemError('ECONNRESET', 'connect', name));

@@ -16,6 +16,8 @@ const BATCH = 16;
 const MAX_HANDSHAKES = 256;
 /** A pause when this process has no descriptor left, or the listener's backlog is full, in milliseconds. */
 const RETRY = 10;
+/** When to look whether a listener is dead, each so long after the last, in milliseconds. */
+const STALE_LOOKS = [0, 5, 20, 100, 500];
 /** How long to wait for the lock on a directory, or for a full backlog, in milliseconds. */
 const PATIENCE = 5000;
 
@@ -163,7 +165,7 @@ async function dialAfresh(path: string): Promise<Link> {
 }
 
 function makeLink(parts: Handshaken): Link {
-  const link: Link = new Link({ ...parts, onGone: () => void forgetLink(link) });
+  const link: Link = new Link({ ...parts, onGone: (isOrderly) => void forgetLink(link, isOrderly) });
   const key = keyOf(link.peer, link.domainId);
   // A pid of 0 is one that this pid namespace does not see: it could be anybody's.
   if (link.peer.pid !== 0 && links.get(key)?.isUsable !== true) links.set(key, link);
@@ -176,13 +178,13 @@ function keyOf(peer: Credentials, domainId: string): string {
 }
 
 /** The peer may have died, and left the files that it was bound to. */
-async function forgetLink(link: Link): Promise<void> {
+async function forgetLink(link: Link, isOrderly: boolean): Promise<void> {
   const key = keyOf(link.peer, link.domainId);
   if (links.get(key) === link) links.delete(key);
   for (const [path, entry] of [...dials]) {
     if ((await entry.link.catch(() => undefined)) !== link) continue;
     forget(path, entry);
-    removeStaleLater(path);
+    if (!isOrderly) void removeStaleSoon(path);
   }
 }
 
@@ -192,7 +194,7 @@ async function connect(path: string): Promise<Descriptor> {
     try {
       return native().connectUnix(path);
     } catch (error) {
-      if (codeOf(error) === 'ECONNREFUSED') removeStaleLater(path);
+      if (codeOf(error) === 'ECONNREFUSED') void removeStaleSoon(path);
       if (codeOf(error) !== 'EAGAIN' || performance.now() > deadline) throw refused(error, path);
       await delay(RETRY, undefined, { ref: false });
     }
@@ -211,18 +213,24 @@ function identify(path: string): string {
   return `${stat.dev}:${stat.ino}:${stat.ctimeNs}`;
 }
 
-/** Removes the file of a dead listener, unless someone else is about to: then it is theirs to do. */
-function removeStaleLater(path: string): void {
-  setImmediate(() => {
+/**
+ * Removes the file of a listener that may be dead. A dying process closes its sockets one after the other,
+ * so the one that listens may still answer for a while.
+ */
+async function removeStaleSoon(path: string): Promise<void> {
+  for (const wait of STALE_LOOKS) {
+    await delay(wait, undefined, { ref: false });
     try {
       const lock = native().lockDirectory(dirname(path));
-      if (lock === null) return;
-      removeStale(path);
+      if (lock === null) continue;
+      const isFree = removeStale(path);
       lock.close();
+      if (isFree) return;
     } catch {
       // The directory is gone, and the file with it.
+      return;
     }
-  });
+  }
 }
 
 /** Under the directory's lock. @returns whether the path is free now */

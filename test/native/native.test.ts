@@ -165,6 +165,13 @@ describe('doorbells', () => {
     ringing.close();
   });
 
+  test('that nobody can ring any more say so', () => {
+    const [listening, ringing] = addon.createDoorbell();
+    ringing.close();
+    expect(addon.clearDoorbell(listening)).toBeNull();
+    listening.close();
+  });
+
   test('that are full ring already: nobody waits for room', () => {
     const [listening, ringing] = addon.createDoorbell();
     for (let i = 0; i < 100_000; i++) if (!addon.ringDoorbell(ringing)) break;
