@@ -245,8 +245,8 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
 
   /**
    * Ends in order: sends nothing after what was sent so far. The other end can go on sending if it allows
-   * half-open channels. It waits for a reservation that is still open. Resolves when all is in the ring, from where the other end gets it even if this
-   * process exits.
+   * half-open channels. It waits for a reservation that is still open. Resolves when all is in the ring, from
+   * where the other end gets it even if this process exits.
    * @throws EPIPE, ECONNRESET, ERR_SHMLOOP_CLOSED when that cannot be
    */
   end(): Promise<void> {

@@ -1,5 +1,5 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, lstatSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, systemError } from '../errors.js';
 import { domain } from '../event/index.js';
@@ -59,6 +59,7 @@ export class Listener {
     try {
       if (!removeStale(path)) throw systemError('EADDRINUSE', 'bind', path);
       const socket = native().listenUnix(path, KERNEL_BACKLOG);
+      removeAllStale(dirname(path));
       // Who watches the directory sees the file before it listens, and this change after.
       chmodSync(path, 0o600);
       return new Listener(path, socket);
@@ -233,6 +234,18 @@ async function removeStaleSoon(path: string): Promise<void> {
   }
 }
 
+/**
+ * Under the directory's lock: removes what those left who died with nobody linked to them. The kernel's list
+ * spares the living a connection; a listener of another network namespace is not in it, and answers.
+ */
+function removeAllStale(directory: string): void {
+  const bound = new Set(readIfThere('/proc/net/unix').split(/[ \n]/));
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isSocket() && !bound.has(path)) removeStale(path);
+  }
+}
+
 /** Under the directory's lock. @returns whether the path is free now */
 function removeStale(path: string): boolean {
   try {
@@ -254,6 +267,14 @@ async function lockDirectory(directory: string): Promise<Descriptor> {
     if (lock !== null) return lock;
     if (performance.now() > deadline) throw systemError('EBUSY', 'flock', directory);
     await delay(1);
+  }
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
   }
 }
 

@@ -2,15 +2,18 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeOf, ShmloopError } from '../errors.js';
+import { native } from '../native.js';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /**
  * Where a name is bound: a file in the runtime directory, `$XDG_RUNTIME_DIR/shmloop`, or
  * `shmloop-<uid>` in the directory for temporary files.
- * @throws ERR_SHMLOOP_INVALID_NAME; ERR_SHMLOOP_RUNTIME_DIRECTORY when that is not this user's alone
+ * @throws ERR_SHMLOOP_UNSUPPORTED; ERR_SHMLOOP_INVALID_NAME; ERR_SHMLOOP_RUNTIME_DIRECTORY when that is not this user's alone
  */
 export function pathOfName(name: string): string {
+  // First of all: on other platforms nothing here has a meaning.
+  native();
   if (typeof name !== 'string' || !NAME.test(name)) {
     throw new ShmloopError(
       'ERR_SHMLOOP_INVALID_NAME',

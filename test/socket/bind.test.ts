@@ -79,6 +79,16 @@ describe('a name', () => {
     await expect.poll(() => readdirSync(join(runtime.path, 'shmloop'))).toEqual([]);
   });
 
+  test('that a killed process left goes when another is bound; those of the living stay', async () => {
+    const [dead, living] = [await open.start(agentInProcess), await open.start(agentInProcess)];
+    expect(await bindIn(dead, 'dead')).toBe('bound');
+    expect(await bindIn(living, 'living')).toBe('bound');
+    await dead.kill();
+    await open.bind('name');
+    expect(readdirSync(join(runtime.path, 'shmloop')).sort()).toEqual(['living', 'name']);
+    await open.connect('living');
+  });
+
   test('that its successor bound leads to the successor', async () => {
     const agent = await open.start(agentInProcess);
     const run = agent.start(
