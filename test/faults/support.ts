@@ -34,13 +34,11 @@ export class Fixture {
 
   constructor(name: string, config: object, { env = {}, wrap = [], uid, execArgv = [] }: FixtureOptions) {
     const script = fileURLToPath(new URL(`fixtures/${name}.mjs`, import.meta.url));
-    const node = [process.execPath, '--expose-gc', ...execArgv, script, JSON.stringify(config)];
+    const node = [process.execPath, '--expose-gc', ...execArgv, script, JSON.stringify({ ...config, uid })];
     const [command = '', ...args] = [...wrap, ...node];
     const { NODE_OPTIONS: _, ...inherited } = process.env;
     this.process = spawn(command, args, {
       env: { ...inherited, ...env },
-      uid,
-      gid: uid,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.process.stdout?.resume();
