@@ -307,7 +307,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   }
 
   #next(): Promise<IteratorResult<Buffer>> {
-    const message = this.#endpoint.isAwaited ? undefined : this.#endpoint.take();
+    const message = this.#endpoint.isAwaited ? undefined : this.#endpoint.takeInTurn();
     if (message !== undefined) return Promise.resolve({ value: message, done: false });
     if (this.#endpoint.isDrained) {
       const { error } = this.#endpoint;

@@ -10,6 +10,8 @@ import { Responder } from './responder.js';
 import { Sender } from './sender.js';
 
 const NOTHING = new Uint8Array(0);
+/** Who pulls message by message without a turn of the event loop in between would starve all others. */
+const PULLS_A_TURN = 4;
 /** Bytes that may wait to be sent while further requests are taken. */
 const MAX_REPLIES = 16 * 1024 * 1024;
 /** What a channel is told; each is called outside of any reading of the ring. */
@@ -45,6 +47,8 @@ export class Endpoint implements PortHandler, Sink {
   /** Whether the peer went away before this end had sent all that it had to. */
   #isCut = false;
   #isAbandoned = false;
+  /** Pulls since the last turn. */
+  #pulls = 0;
   /** The last poll found nothing, and nothing changed since but, perhaps, the rings. */
   #isQuiet = false;
   /** The application's code threw within the last poll, which so has something left to do. */
@@ -193,11 +197,22 @@ export class Endpoint implements PortHandler, Sink {
 
   // --- receiving without waiting for an event
 
-  /** The next message, if there is one already. */
+  /** The next message, if there is one already: for blocking calls. */
   take(): Buffer | undefined {
     if (!this.#intake.isEmpty) return this.#intake.take();
-    if (this.#isClosed) return undefined;
-    return this.#takeOne() ?? this.#pull();
+    if (this.#isClosed || this.receiver === undefined) return undefined;
+    this.receiver.isPooled = false;
+    const message = this.#takeOne() ?? this.#pull();
+    this.receiver.isPooled = true;
+    return message;
+  }
+
+  /** The next message, if there is one already and this turn has had no more than its share. */
+  takeInTurn(): Buffer | undefined {
+    if (!this.#intake.isEmpty) return this.#intake.take();
+    if (this.#isClosed || this.#pulls >= PULLS_A_TURN) return undefined;
+    this.#pulls++;
+    return this.#pull();
   }
 
   /** Whether no message waits to be taken. */
@@ -242,6 +257,7 @@ export class Endpoint implements PortHandler, Sink {
 
   poll(): boolean {
     let worked = false;
+    this.#pulls = 0;
     try {
       if (this.#isQuiet && !this.#hasNews()) return false;
       if (this.receiver?.fill()) worked = true;

@@ -44,6 +44,8 @@ export class Receiver {
   #large: Large | undefined;
   /** The type of the next frame, if nobody wanted it at the last look. */
   #stalledBy: number | undefined;
+  /** Whether messages may be received into memory that the event loop gives back. */
+  isPooled = true;
   #isEnded = false;
   #isClosed = false;
 
@@ -192,7 +194,7 @@ export class Receiver {
       this.#gotPart(large, length);
     } else {
       this.#checkMessage(length);
-      const data = allocate(length);
+      const data = allocate(length, this.isPooled);
       this.#reader.copyOut(FRAME.headerLength, length, data, 0);
       this.#reader.take(size);
       this.#dispatch(typeOf(first), idOf(first), data, 0, length);
@@ -237,7 +239,7 @@ export class Receiver {
     const length = announcement.readUInt32LE(4);
     if (!CARRIERS.includes(type)) throw broken(`a large message of type ${type}`);
     this.#checkMessage(length);
-    this.#large = { type, id, data: allocate(length), received: 0 };
+    this.#large = { type, id, data: allocate(length, this.isPooled), received: 0 };
   }
 
   #copyPart(buffer: Buffer, from: number, length: number): void {

@@ -45,9 +45,12 @@ export function trim(end: number): void {
 /** From here on a block that was used before beats fresh memory. */
 const POOLED = 16 * 1024;
 
-/** Private memory for one message of `length` bytes, with whatever was in it. */
-export function allocate(length: number): Buffer {
-  const block = length < POOLED ? null : native().allocateBlock(length);
+/**
+ * Private memory for one message of `length` bytes, with whatever was in it.
+ * @param isPooled whether it may come from the pool: only where the event loop turns, which gives blocks back
+ */
+export function allocate(length: number, isPooled: boolean): Buffer {
+  const block = !isPooled || length < POOLED ? null : native().allocateBlock(length);
   return block === null ? Buffer.allocUnsafeSlow(length) : Buffer.from(block, 0, length);
 }
 

@@ -9,6 +9,8 @@ export interface Keep {
   connect(name: string, options?: ConnectOptions): Promise<Channel>;
   /** The next channel that the server is connected by. */
   accept(server: Server): Promise<Channel>;
+  /** Both ends of a channel, in this domain: who connected, and who accepted. */
+  pair(options?: { near?: ConnectOptions; far?: BindOptions }): Promise<[near: Channel, far: Channel]>;
   /** Starts a helper, which is killed after the test. */
   start(kind: () => Promise<Agent>): Promise<Agent>;
 }
@@ -25,13 +27,21 @@ export function useKeep(): Keep {
     open.push(thing);
     return thing;
   };
+  const accept = async (server: Server) => {
+    const { value } = await server[Symbol.asyncIterator]().next();
+    return keep(value as Channel);
+  };
   return {
     keep,
     bind: async (name, options) => keep(await bind(name, options)),
     connect: async (name, options) => keep(await connect(name, options)),
-    accept: async (server) => {
-      const { value } = await server[Symbol.asyncIterator]().next();
-      return keep(value as Channel);
+    accept,
+    pair: async ({ near, far } = {}) => {
+      const server = keep(await bind('pair', far));
+      const channel = keep(await connect('pair', near));
+      const accepted = await accept(server);
+      await server.close();
+      return [channel, accepted];
     },
     start: async (kind) => {
       const agent = await kind();
