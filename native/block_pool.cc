@@ -65,7 +65,11 @@ Napi::Value AllocateBlock(const Napi::CallbackInfo& info) {
     ThrowSystemError(env, ENOMEM, "mmap");
     return Napi::Value();
   }
-  return Napi::ArrayBuffer::New(env, address, BlockPool::SizeOf(index), Finalize, new Block{index, pool});
+  auto* block = new Block{index, pool};
+  Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, address, BlockPool::SizeOf(index), Finalize, block);
+  // A worker that is being terminated gets no more objects.
+  if (memory.IsEmpty()) Finalize(env, address, block);
+  return memory;
 }
 
 }  // namespace

@@ -170,7 +170,10 @@ Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
   auto* mapping = new Mapping{address, length, count, table};
   table->emplace(address, mapping);
   Account(env, -static_cast<int64_t>(length));
-  return Napi::ArrayBuffer::New(env, address, length, Finalize, mapping);
+  Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, address, length, Finalize, mapping);
+  // A worker that is being terminated gets no more objects.
+  if (memory.IsEmpty()) Finalize(env, address, mapping);
+  return memory;
 }
 
 // Gives back what was taken of the quota, and throws.

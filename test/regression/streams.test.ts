@@ -1,0 +1,43 @@
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
+import { expect, test } from 'vitest';
+import { closed } from '../support/agent.js';
+import { useKeep } from '../support/keep.js';
+import { useRuntimeDirectory } from '../support/runtime.js';
+
+useRuntimeDirectory();
+const open = useKeep();
+
+test('the stream of a channel that ended and closed before ends', async () => {
+  const [near, far] = await open.pair();
+  const over = closed(far);
+  await near.end();
+  await over;
+  expect(await text(far.stream())).toBe('');
+});
+
+test('the stream of a half-open channel that ended before ends, and can be written', async () => {
+  const [near, far] = await open.pair({ far: { allowHalfOpen: true } });
+  const ended = once(far, 'end');
+  await near.end();
+  await ended;
+  const stream = far.stream();
+  await once(stream.resume(), 'end');
+  stream.end('the answer');
+  expect(`${(await once(near, 'message'))[0]}`).toBe('the answer');
+});
+
+test('the stream of a channel that was closed here before ends', async () => {
+  const [near] = await open.pair();
+  await near.close();
+  expect(await text(near.stream())).toBe('');
+});
+
+test('the stream of a channel that broke before fails as the channel did', async () => {
+  const [near, far] = await open.pair();
+  const over = closed(far);
+  await near.close();
+  expect(await over).toMatchObject({ code: 'ECONNRESET' });
+  await expect(finished(far.stream())).rejects.toMatchObject({ code: 'ECONNRESET' });
+});
