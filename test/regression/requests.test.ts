@@ -13,40 +13,35 @@ test('what an abort listener receives on another channel stays as it was', async
   const server = await open.bind('name');
   const [asking, sending] = [await open.connect('name'), await open.connect('name')];
   const [asked, receiving] = [await open.accept(server), await open.accept(server)];
-  const received: string[] = [];
-  const kept: Buffer[] = [];
-  const take = () => kept.push(receiving.receiveSync(0) as Buffer);
   const controller = new AbortController();
-  const aborted = new Promise<void>((resolve) => {
-    asked.handle(async (_request, { signal }) => {
-      signal.addEventListener('abort', () => {
-        take();
-        take();
-        received.push(...kept.map(String));
-        resolve();
-      });
-      started();
-      await new Promise(() => undefined);
+  const kept: Buffer[] = [];
+  const take = (count: number) => {
+    for (let i = 0; i < count; i++) kept.push(receiving.receiveSync(0) as Buffer);
+  };
+  let asHeard: string[] = [];
+  const signal = new Promise<AbortSignal>((resolve) => {
+    asked.handle((_request, context) => {
+      resolve(context.signal);
+      return new Promise(() => undefined);
     });
   });
-  let started = () => undefined as unknown;
-  const isStarted = new Promise((resolve) => {
-    started = () => resolve(undefined);
-  });
   const request = asking.request('', { signal: controller.signal }).catch(() => undefined);
-  await isStarted;
+  const heard = once(await signal, 'abort');
+  (await signal).addEventListener('abort', () => {
+    take(2);
+    asHeard = kept.map(String);
+  });
   await asleep();
   // Both are there when the abort is read.
   sending.send('B'.repeat(40));
   sending.send('b'.repeat(40));
   controller.abort();
-  await aborted;
+  await Promise.all([heard, request]);
   for (let i = 0; i < 4; i++) sending.send('C'.repeat(40));
   await published();
-  for (let i = 0; i < 4; i++) take();
-  await request;
-  expect(received).toEqual(['B'.repeat(40), 'b'.repeat(40)]);
-  expect(kept.map(String)).toEqual([...received, ...Array(4).fill('C'.repeat(40))]);
+  take(4);
+  expect(asHeard).toEqual(['B'.repeat(40), 'b'.repeat(40)]);
+  expect(kept.map(String)).toEqual([...asHeard, ...Array(4).fill('C'.repeat(40))]);
 });
 
 describe('a large reply to a request that was given up', () => {
