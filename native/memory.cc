@@ -153,12 +153,7 @@ Napi::Value SealMemory(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// V8 counts the bytes of an ArrayBuffer as pressure on its heap, and would
-// collect garbage at every few rings: address ranges are none of its concern.
-void Account(Napi::Env env, int64_t bytes) { Napi::MemoryManagement::AdjustExternalMemory(env, bytes); }
-
-void Finalize(Napi::Env env, void*, Mapping* mapping) {
-  Account(env, static_cast<int64_t>(mapping->length));
+void Finalize(Napi::Env, void*, Mapping* mapping) {
   mapping->Unmap();
   delete mapping;
 }
@@ -169,7 +164,6 @@ Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
   auto table = Instance::Get(env)->mappings;
   auto* mapping = new Mapping{address, length, count, table};
   table->emplace(address, mapping);
-  Account(env, -static_cast<int64_t>(length));
   Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, address, length, Finalize, mapping);
   // A worker that is being terminated gets no more objects.
   if (memory.IsEmpty()) Finalize(env, address, mapping);

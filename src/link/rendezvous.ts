@@ -158,11 +158,17 @@ function forget(path: string, entry: Dial): void {
 
 async function dialAfresh(path: string): Promise<Link> {
   const socket = await connect(path);
-  const result = await dialHandshake(socket, (peer, id) => {
-    const known = links.get(keyOf(peer, id));
-    return known?.isUsable ? known : undefined;
-  });
-  return result instanceof Link ? result : makeLink(result);
+  try {
+    const result = await dialHandshake(socket, (peer, id) => {
+      const known = links.get(keyOf(peer, id));
+      return known?.isUsable ? known : undefined;
+    });
+    return result instanceof Link ? result : makeLink(result);
+  } catch (error) {
+    // It may have died within the handshake: then no link tells of it.
+    void removeStaleSoon(path);
+    throw error;
+  }
 }
 
 function makeLink(parts: Handshaken): Link {

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { chownSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { NamedRegion } from '../../src/index.js';
@@ -6,6 +7,8 @@ import { native } from '../../src/native.js';
 const isRoot = process.geteuid?.() === 0;
 const names: string[] = [];
 let count = 0;
+/** More than a Buffer holds on Node 20; from 22 on, only more than there are addresses. */
+const HUGE = 2 ** 50;
 
 afterEach(() => {
   for (const name of names.splice(0)) {
@@ -79,15 +82,16 @@ test('a file that is empty, or larger than an ArrayBuffer can be, is not mapped'
   const name = newName();
   writeFileSync(`/dev/shm/${name}`, '');
   expect(() => NamedRegion.open(name)).toThrow(expect.objectContaining({ code: 'ERR_SHMLOOP_REGION' }));
-  truncateSync(`/dev/shm/${name}`, 2 ** 50);
-  expect(() => NamedRegion.open(name)).toThrow(expect.objectContaining({ code: 'ERR_SHMLOOP_REGION' }));
+  truncateSync(`/dev/shm/${name}`, HUGE);
+  expect(() => NamedRegion.open(name)).toThrow(
+    expect.objectContaining({ code: HUGE > constants.MAX_LENGTH ? 'ERR_SHMLOOP_REGION' : 'ENOMEM' }),
+  );
 });
 
 test('one that fits nowhere is an error at once, and leaves nothing', () => {
   const name = newName();
-  expect(() => NamedRegion.create(name, 2 ** 50)).toThrow(
-    expect.objectContaining({ code: 'ERR_SHMLOOP_INVALID_ARGUMENT' }),
-  );
+  const codes = HUGE > constants.MAX_LENGTH ? /^ERR_SHMLOOP_INVALID_ARGUMENT$/ : /^(ENOSPC|EFBIG|ENOMEM)$/;
+  expect(() => NamedRegion.create(name, HUGE)).toThrow(expect.objectContaining({ code: expect.stringMatching(codes) }));
   expect(existsSync(`/dev/shm/${name}`)).toBe(false);
 });
 
