@@ -48,14 +48,16 @@ Descriptor* Descriptor::Unwrap(Napi::Value value) {
   return nullptr;
 }
 
-int Descriptor::Get(Napi::Value value) {
+std::shared_ptr<FileDescriptor> Descriptor::Share(Napi::Value value) {
   Descriptor* descriptor = Unwrap(value);
-  if (descriptor == nullptr) return -1;
-  if (descriptor->handle_ == nullptr) {
-    ThrowSystemError(value.Env(), EBADF, "descriptor");
-    return -1;
-  }
-  return descriptor->handle_->get();
+  if (descriptor == nullptr) return nullptr;
+  if (descriptor->handle_ == nullptr) ThrowSystemError(value.Env(), EBADF, "descriptor");
+  return descriptor->handle_;
+}
+
+int Descriptor::Get(Napi::Value value) {
+  std::shared_ptr<FileDescriptor> handle = Share(value);
+  return handle == nullptr ? -1 : handle->get();
 }
 
 Napi::Value Descriptor::Number(const Napi::CallbackInfo& info) {

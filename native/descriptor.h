@@ -26,10 +26,13 @@ class Descriptor : public Napi::ObjectWrap<Descriptor> {
   static Napi::Value New(Napi::Env env, int fd);
   // The descriptor behind a JavaScript value, or -1 with an exception pending.
   static int Get(Napi::Value value);
+  // The same to keep it open; null with an exception pending.
+  static std::shared_ptr<FileDescriptor> Share(Napi::Value value);
+
+  // Null with an exception pending; its methods unwrap `this` by it, too.
   static Descriptor* Unwrap(Napi::Value value);
 
   explicit Descriptor(const Napi::CallbackInfo& info);
-  const std::shared_ptr<FileDescriptor>& handle() const { return handle_; }
 
  private:
   Napi::Value Number(const Napi::CallbackInfo& info);

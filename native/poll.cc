@@ -15,22 +15,23 @@ void Poll::Init(Napi::Env env, Napi::Object exports) {
 // new Poll(descriptor, callback)
 Poll::Poll(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Poll>(info) {
   Napi::Env env = info.Env();
-  int fd = Descriptor::Get(info[0]);
-  if (fd < 0) return;
+  // Looked up once: a worker that is being terminated may be told no at any later time.
+  std::shared_ptr<FileDescriptor> descriptor = Descriptor::Share(info[0]);
+  if (descriptor == nullptr) return;
   uv_loop_t* loop = nullptr;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) {
     ThrowArgumentError(env, "this environment has no event loop");
     return;
   }
   auto handle = std::make_unique<Handle>();
-  int status = uv_poll_init(loop, &handle->poll, fd);
+  int status = uv_poll_init(loop, &handle->poll, descriptor->get());
   if (status != 0) {
     ThrowSystemError(env, -status, "uv_poll_init");
     return;
   }
   handle_ = handle.release();
   handle_->poll.data = handle_;
-  handle_->descriptor = Descriptor::Unwrap(info[0])->handle();
+  handle_->descriptor = std::move(descriptor);
   handle_->owner = this;
   napi_add_async_cleanup_hook(env, OnEnvironmentEnds, handle_, &handle_->hook);
   callback_ = Napi::Persistent(info[1].As<Napi::Function>());
