@@ -13,6 +13,7 @@
         "native/futex.cc",
         "native/memory.cc",
         "native/poll.cc",
+        "native/tcp_identity.cc",
         "native/unix_socket.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

@@ -9,6 +9,7 @@
 #include "instance.h"
 #include "memory.h"
 #include "poll.h"
+#include "tcp_identity.h"
 #include "unix_socket.h"
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -21,6 +22,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitFileLock(env, exports);
   InitFutex(env, exports);
   InitMemory(env, exports);
+  InitTcpIdentity(env, exports);
   InitUnixSocket(env, exports);
   return exports;
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -21,16 +22,19 @@ namespace {
 
 constexpr size_t kMaxDescriptors = 4;
 
-bool MakeAddress(const Napi::CallbackInfo& info, struct sockaddr_un* address) {
+// A path, or an abstract name, which starts with a zero byte and is as long as it is. Returns the length of the
+// address, or 0 with an exception pending.
+socklen_t MakeAddress(const Napi::CallbackInfo& info, struct sockaddr_un* address) {
   std::string path = info[0].As<Napi::String>();
   std::memset(address, 0, sizeof *address);
   address->sun_family = AF_UNIX;
   if (path.size() >= sizeof address->sun_path) {
     ThrowSystemError(info.Env(), ENAMETOOLONG, "socket");
-    return false;
+    return 0;
   }
   std::memcpy(address->sun_path, path.data(), path.size());
-  return true;
+  bool is_abstract = path[0] == '\0';
+  return is_abstract ? static_cast<socklen_t>(offsetof(struct sockaddr_un, sun_path) + path.size()) : sizeof *address;
 }
 
 // Descriptors are taken only once the peer's credentials passed. Kernels
@@ -58,10 +62,11 @@ Napi::Value Fail(Napi::Env env, int fd, const char* syscall) {
 Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   struct sockaddr_un address;
-  if (!MakeAddress(info, &address)) return Napi::Value();
+  socklen_t length = MakeAddress(info, &address);
+  if (length == 0) return Napi::Value();
   int fd = OpenSocket(env);
   if (fd < 0) return Napi::Value();
-  if (bind(fd, reinterpret_cast<struct sockaddr*>(&address), sizeof address) != 0) return Fail(env, fd, "bind");
+  if (bind(fd, reinterpret_cast<struct sockaddr*>(&address), length) != 0) return Fail(env, fd, "bind");
   if (listen(fd, info[1].As<Napi::Number>().Int32Value()) != 0) return Fail(env, fd, "listen");
   return Descriptor::New(env, fd);
 }
@@ -70,10 +75,11 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
 Napi::Value ConnectUnix(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   struct sockaddr_un address;
-  if (!MakeAddress(info, &address)) return Napi::Value();
+  socklen_t length = MakeAddress(info, &address);
+  if (length == 0) return Napi::Value();
   int fd = OpenSocket(env);
   if (fd < 0) return Napi::Value();
-  if (connect(fd, reinterpret_cast<struct sockaddr*>(&address), sizeof address) != 0) return Fail(env, fd, "connect");
+  if (connect(fd, reinterpret_cast<struct sockaddr*>(&address), length) != 0) return Fail(env, fd, "connect");
   return Descriptor::New(env, fd);
 }
 

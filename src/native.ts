@@ -61,6 +61,7 @@ export interface Native {
   /** @returns whether it was ringing, or null when nobody can ring it any more */
   clearDoorbell(listening: Descriptor): boolean | null;
 
+  /** A path, or an abstract name, which starts with a zero byte. */
   listenUnix(path: string, backlog: number): Descriptor;
   /** Never waits: EAGAIN when the listener's backlog is full. */
   connectUnix(path: string): Descriptor;
@@ -74,6 +75,27 @@ export interface Native {
    *   which are lost because this process may have no more
    */
   receiveMessage(socket: Descriptor, buffer: Uint8Array): [length: number, ...descriptors: Descriptor[]] | null;
+
+  /** 65536 * own port + the peer's, of a TCP connection within this host by its addresses; else 0. */
+  localPorts(fd: number): number;
+  inspectSocket(fd: number): [cookie: bigint, inode: bigint, networkNamespace: bigint];
+  /**
+   * Bytes that readers took out and that writers put in since the connection began, by the kernel's count; one more
+   * written for who connected.
+   * @returns null when it is not established both ways
+   */
+  countTcpBytes(fd: number): [read: number, written: number] | null;
+  /** The one TCP socket of this network namespace with these ends, as its holder sees them, or null. */
+  diagnoseTcp(
+    isV6: boolean,
+    source: Uint8Array,
+    sourcePort: number,
+    destination: Uint8Array,
+    destinationPort: number,
+  ):
+    | [state: number, inode: bigint, uid: number, cookie: bigint, pacingRate: bigint, networkNamespace: bigint]
+    | null;
+  setPacingRate(fd: number, rate: bigint): void;
 
   /** @returns the descriptor that holds the lock until closed, or null when another holds it */
   lockDirectory(path: string): Descriptor | null;

@@ -3,5 +3,5 @@ export { Link, type OpenOptions } from './link.js';
 export type { Direction } from './messages.js';
 export { PROTOCOL_VERSION } from './messages.js';
 export { Port, type PortHandler } from './port.js';
-export { dial, Listener } from './rendezvous.js';
-export { type Service, services } from './services.js';
+export { dial, dialAbstract, Listener } from './rendezvous.js';
+export { type Service, services, topics } from './services.js';

@@ -11,7 +11,7 @@ import { Opens, type PendingOpen } from './opens.js';
 import { type PeerRing, PeerRings } from './peer-rings.js';
 import { Port, type PortLink } from './port.js';
 import { type OwnRing, RingPool } from './ring-pool.js';
-import { type Service, services } from './services.js';
+import { type Service, services, topics } from './services.js';
 
 /** Doorbells in a row with no work behind them, after which the peer is cut off. */
 const MAX_EMPTY_DOORBELLS = 1000;
@@ -166,6 +166,11 @@ export class Link implements Pollable, PortLink {
     if (this.#references === 0) this.#control.unref();
   }
 
+  /** Says something outside of any channel, in order with what is said of channels: a topic and at most 500 characters. */
+  tell(text: string): void {
+    this.#control.send({ kind: 'tell', text });
+  }
+
   /** Handles the control messages that wait: for a blocked thread, whose event loop does not. */
   pump(): void {
     this.#control.pump();
@@ -199,6 +204,8 @@ export class Link implements Pollable, PortLink {
           return this.#peerRings.forget(message.ring);
         case 'bye':
           return this.#onBye();
+        case 'tell':
+          return topics.get(message.text.split(' ', 1)[0] as string)?.(this, message.text);
         default:
           throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer sent ${message.kind} on an open link`);
       }
@@ -399,18 +406,18 @@ export class Link implements Pollable, PortLink {
       settler.reject(error ?? systemError('ECONNRESET', 'connect', name));
     }
     this.#pool.retire();
-    for (const port of this.#ports.slice()) this.#abandon(port);
+    for (const port of this.#ports.slice()) this.#abandon(port, error);
     // No port writes any more, and none is armed: the pages can go.
     this.#peerRings.retire();
     this.#parts.own.region.retire();
     this.#parts.theirs.region.retire();
   }
 
-  #abandon(port: Port | undefined): void {
+  #abandon(port: Port | undefined, error: Error | undefined): void {
     if (port === undefined) return;
     port.isPeerGone = true;
     if (port.isReleased) return this.#free(port);
-    port.handler?.peerGone();
+    port.handler?.peerGone(error);
     // What it published before is still there to be read.
     if (!port.isReleased) this.activate(port);
   }

@@ -7,11 +7,11 @@ export const PROTOCOL_VERSION = 1;
 
 const MAGIC = 0x4c4d4853; // "SHML"
 const FIXED = 32;
-const MAX_TEXT = 64;
+const MAX_TEXT = 512;
 /** The longest control message. */
 export const MAX_MESSAGE = FIXED + MAX_TEXT;
 
-const KINDS = ['hello', 'welcome', 'ready', 'rejected', 'open', 'accept', 'refuse', 'closed', 'forget', 'bye'] as const;
+const KINDS = ['hello', 'welcome', 'ready', 'rejected', 'open', 'accept', 'refuse', 'closed', 'forget', 'bye', 'tell'] as const;
 export type Kind = (typeof KINDS)[number];
 
 const DIRECTIONS = ['both', 'send', 'receive', 'any'] as const;
@@ -45,7 +45,7 @@ export interface Message {
   /** The largest message that its sender receives, in bytes. */
   maxMessageSize: number;
   reason: Reason;
-  /** The name in `open`; the domain in `hello` and `welcome`. */
+  /** The name in `open`; the domain in `hello` and `welcome`; in `tell` what is between their topic's two ends. */
   text: string;
 }
 

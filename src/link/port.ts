@@ -9,8 +9,11 @@ export interface PortHandler {
   poll(): boolean;
   /** Arms the rings. @returns false when there is something to do after all */
   arm(): boolean;
-  /** The other end let go, or its domain died: nothing more comes but what is in the ring. */
-  peerGone(): void;
+  /**
+   * The other end let go, or its domain died: nothing more comes but what is in the ring.
+   * @param error when this side closed the link because of it
+   */
+  peerGone(error?: Error): void;
 }
 
 /** What a port needs of its link. */

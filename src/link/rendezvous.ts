@@ -31,7 +31,7 @@ process.on('exit', () => {
   for (const listener of listeners) listener.close();
 });
 
-/** A bound path: whoever dials it gets a link to this domain. */
+/** A bound path, or abstract name: whoever dials it gets a link to this domain. */
 export class Listener {
   readonly #poll: Poll;
   readonly #socket: Descriptor;
@@ -68,6 +68,14 @@ export class Listener {
     }
   }
 
+  /**
+   * Binds an abstract name of this network namespace, which goes with the socket.
+   * @throws EADDRINUSE when somebody has it
+   */
+  static bindAbstract(name: string): Listener {
+    return new Listener(`\0${name}`, native().listenUnix(`\0${name}`, KERNEL_BACKLOG));
+  }
+
   ref(): void {
     this.#isReferenced = true;
     this.#poll.ref();
@@ -85,7 +93,7 @@ export class Listener {
     this.#isClosed = true;
     listeners.delete(this);
     // First the name, then the socket: between the two it is nobody's to find stale.
-    unlinkIfThere(this.path);
+    if (!isAbstract(this.path)) unlinkIfThere(this.path);
     this.#poll.close();
     this.#socket.close();
   }
@@ -152,6 +160,14 @@ export async function dial(path: string): Promise<Link> {
   return link;
 }
 
+/**
+ * The link to the domain behind an abstract name, anew: whoever listens may be another by now.
+ * @throws as {@link dial} does
+ */
+export function dialAbstract(name: string): Promise<Link> {
+  return dialAfresh(`\0${name}`);
+}
+
 function forget(path: string, entry: Dial): void {
   if (dials.get(path) === entry) dials.delete(path);
 }
@@ -166,7 +182,7 @@ async function dialAfresh(path: string): Promise<Link> {
     return result instanceof Link ? result : makeLink(result);
   } catch (error) {
     // It may have died within the handshake: then no link tells of it.
-    void removeStaleSoon(path);
+    if (!isAbstract(path)) void removeStaleSoon(path);
     throw error;
   }
 }
@@ -201,7 +217,7 @@ async function connect(path: string): Promise<Descriptor> {
     try {
       return native().connectUnix(path);
     } catch (error) {
-      if (codeOf(error) === 'ECONNREFUSED') void removeStaleSoon(path);
+      if (codeOf(error) === 'ECONNREFUSED' && !isAbstract(path)) void removeStaleSoon(path);
       if (codeOf(error) !== 'EAGAIN' || performance.now() > deadline) throw refused(error, path);
       await delay(RETRY, undefined, { ref: false });
     }
@@ -212,6 +228,10 @@ function refused(error: unknown, path: string): unknown {
   return codeOf(error) === 'ENOENT' || codeOf(error) === 'ECONNREFUSED'
     ? systemError('ECONNREFUSED', 'connect', path)
     : error;
+}
+
+function isAbstract(path: string): boolean {
+  return path.startsWith('\0');
 }
 
 function identify(path: string): string {

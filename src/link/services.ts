@@ -1,4 +1,5 @@
 import type { Direction } from './messages.js';
+import type { Link } from './link.js';
 import type { Port } from './port.js';
 
 /** What a bound name does with those who open channels to it. */
@@ -17,3 +18,9 @@ export interface Service {
 
 /** The names that this domain has bound. */
 export const services = new Map<string, Service>();
+
+/**
+ * What hears the texts that peers send outside of any channel, by topic: their first word. It checks them
+ * itself, and must not throw.
+ */
+export const topics = new Map<string, (link: Link, text: string) => void>();

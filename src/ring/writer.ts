@@ -57,6 +57,17 @@ export class RingWriter {
     return length <= this.#free || length <= this.#look();
   }
 
+  /** Bytes that may be filled, after a look. @throws ERR_SHMLOOP_PROTOCOL when the word is out of range */
+  observe(): number {
+    return this.#look();
+  }
+
+  /** A copy of the last `length` bytes published, of which the reader has taken none. */
+  recall(length: number): Buffer {
+    const start = (this.#offset - length) & this.#mask;
+    return Buffer.from(this.#bytes.subarray(start, start + length));
+  }
+
   /** A view of `length` bytes, `at` bytes after the offset, for the application to fill. */
   lend(at: number, length: number): Buffer {
     this.#memory.region.lend();

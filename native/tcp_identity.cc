@@ -1,0 +1,224 @@
+#include "tcp_identity.h"
+
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "descriptor.h"
+#include "error.h"
+#include "exports.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71  // Linux 5.14
+#endif
+
+// What the kernel says of TCP sockets: who they are, who holds their other end,
+// and how many bytes went through them.
+
+namespace {
+
+using Napi::BigInt;
+
+// 0 where the kernel does not know the option.
+uint64_t CookieOf(int fd, int option) {
+  uint64_t cookie = 0;
+  socklen_t length = sizeof cookie;
+  if (getsockopt(fd, SOL_SOCKET, option, &cookie, &length) != 0) return 0;
+  return cookie;
+}
+
+Napi::Value Array(Napi::Env env, std::initializer_list<Napi::Value> values) {
+  Napi::Array result = Napi::Array::New(env, values.size());
+  uint32_t i = 0;
+  for (Napi::Value value : values) result.Set(i++, value);
+  return result;
+}
+
+bool IsLoopback(const struct sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) {
+    auto* v4 = reinterpret_cast<const struct sockaddr_in*>(&address);
+    return (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
+  }
+  auto* v6 = reinterpret_cast<const struct sockaddr_in6*>(&address);
+  if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) return v6->sin6_addr.s6_addr[12] == 127;
+  return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+bool IsSameHost(const struct sockaddr_storage& a, const struct sockaddr_storage& b) {
+  if (a.ss_family != b.ss_family) return false;
+  if (a.ss_family == AF_INET) {
+    return reinterpret_cast<const struct sockaddr_in*>(&a)->sin_addr.s_addr ==
+           reinterpret_cast<const struct sockaddr_in*>(&b)->sin_addr.s_addr;
+  }
+  return std::memcmp(&reinterpret_cast<const struct sockaddr_in6*>(&a)->sin6_addr,
+                     &reinterpret_cast<const struct sockaddr_in6*>(&b)->sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
+uint32_t PortOf(const struct sockaddr_storage& address) {
+  return ntohs(address.ss_family == AF_INET ? reinterpret_cast<const struct sockaddr_in*>(&address)->sin_port
+                                            : reinterpret_cast<const struct sockaddr_in6*>(&address)->sin6_port);
+}
+
+// localPorts(fd) -> 65536 * own port + the peer's, of a connection within this host by its addresses, else 0.
+Napi::Value LocalPorts(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  struct sockaddr_storage own;
+  struct sockaddr_storage peer;
+  socklen_t own_length = sizeof own;
+  socklen_t peer_length = sizeof peer;
+  if (getpeername(fd, reinterpret_cast<struct sockaddr*>(&peer), &peer_length) != 0 ||
+      getsockname(fd, reinterpret_cast<struct sockaddr*>(&own), &own_length) != 0 ||
+      (peer.ss_family != AF_INET && peer.ss_family != AF_INET6) ||
+      (!IsLoopback(peer) && !IsSameHost(own, peer))) {
+    return Napi::Number::New(env, 0);
+  }
+  return Napi::Number::New(env, 65536.0 * PortOf(own) + PortOf(peer));
+}
+
+// inspectSocket(fd) -> [cookie, inode, network namespace]
+Napi::Value InspectSocket(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  struct stat status;
+  if (fstat(fd, &status) != 0) {
+    ThrowSystemError(env, errno, "fstat");
+    return Napi::Value();
+  }
+  return Array(env, {BigInt::New(env, CookieOf(fd, SO_COOKIE)), BigInt::New(env, uint64_t{status.st_ino}),
+                     BigInt::New(env, CookieOf(fd, SO_NETNS_COOKIE))});
+}
+
+// countTcpBytes(fd) -> [taken out by readers, accepted from writers], since the connection began, or null where
+// the connection is not established both ways, or the kernel does not count.
+Napi::Value CountTcpBytes(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  double before_read = -1;
+  double before_written = -1;
+  // The counters are read one after the other, while segments and acknowledgements arrive: until they agree.
+  for (int i = 0; i < 16; i++) {
+    struct tcp_info tcp = {};
+    socklen_t length = sizeof tcp;
+    int waiting = 0;
+    int unacknowledged = 0;
+    if (ioctl(fd, SIOCINQ, &waiting) != 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) != 0 ||
+        ioctl(fd, SIOCOUTQ, &unacknowledged) != 0) {
+      return env.Null();
+    }
+    if (tcp.tcpi_state != 1 /* TCP_ESTABLISHED */ || length < offsetof(struct tcp_info, tcpi_segs_out)) return env.Null();
+    double read = static_cast<double>(tcp.tcpi_bytes_received) - waiting;
+    // The SYN of who connected is acknowledged like a byte.
+    double written = static_cast<double>(tcp.tcpi_bytes_acked) + unacknowledged;
+    if (read == before_read && written == before_written) {
+      return Array(env, {Napi::Number::New(env, read), Napi::Number::New(env, written)});
+    }
+    before_read = read;
+    before_written = written;
+  }
+  return env.Null();
+}
+
+struct Request {
+  struct nlmsghdr header;
+  struct inet_diag_req_v2 body;
+};
+
+uint64_t MaxPacingRate(const struct nlmsghdr* header) {
+  auto* message = static_cast<const struct inet_diag_msg*>(NLMSG_DATA(header));
+  int left = static_cast<int>(header->nlmsg_len - NLMSG_LENGTH(sizeof *message));
+  for (auto* attribute = reinterpret_cast<const struct rtattr*>(message + 1); RTA_OK(attribute, left);
+       attribute = RTA_NEXT(attribute, left)) {
+    if (attribute->rta_type != INET_DIAG_INFO) continue;
+    struct tcp_info tcp = {};
+    std::memcpy(&tcp, RTA_DATA(attribute), std::min(sizeof tcp, static_cast<size_t>(RTA_PAYLOAD(attribute))));
+    return tcp.tcpi_max_pacing_rate;
+  }
+  return 0;
+}
+
+// diagnoseTcp(isV6, source, sourcePort, destination, destinationPort) -> [state, inode, uid, cookie, pacing rate,
+// network namespace] of exactly that socket of this network namespace, or null when there is none.
+Napi::Value DiagnoseTcp(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto source = info[1].As<Napi::Uint8Array>();
+  auto destination = info[3].As<Napi::Uint8Array>();
+  Request request = {};
+  request.header.nlmsg_len = sizeof request;
+  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  request.header.nlmsg_flags = NLM_F_REQUEST;
+  request.body.sdiag_family = info[0].As<Napi::Boolean>().Value() ? AF_INET6 : AF_INET;
+  request.body.sdiag_protocol = IPPROTO_TCP;
+  request.body.idiag_ext = 1 << (INET_DIAG_INFO - 1);
+  request.body.idiag_states = ~0u;
+  request.body.id.idiag_sport = htons(static_cast<uint16_t>(info[2].As<Napi::Number>().Uint32Value()));
+  request.body.id.idiag_dport = htons(static_cast<uint16_t>(info[4].As<Napi::Number>().Uint32Value()));
+  if (source.ByteLength() > sizeof request.body.id.idiag_src || destination.ByteLength() != source.ByteLength()) {
+    ThrowArgumentError(env, "addresses are of 4 or 16 bytes");
+    return Napi::Value();
+  }
+  std::memcpy(request.body.id.idiag_src, source.Data(), source.ByteLength());
+  std::memcpy(request.body.id.idiag_dst, destination.Data(), destination.ByteLength());
+  request.body.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+  request.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+
+  FileDescriptor netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+  if (netlink.get() < 0) {
+    ThrowSystemError(env, errno, "socket");
+    return Napi::Value();
+  }
+  struct sockaddr_nl kernel = {};
+  kernel.nl_family = AF_NETLINK;
+  alignas(struct nlmsghdr) char answer[4096];
+  ssize_t length = -1;
+  // The kernel answers within the call.
+  if (sendto(netlink.get(), &request, sizeof request, 0, reinterpret_cast<struct sockaddr*>(&kernel), sizeof kernel) >= 0) {
+    length = recv(netlink.get(), answer, sizeof answer, MSG_DONTWAIT);
+  }
+  if (length < 0) {
+    ThrowSystemError(env, errno, "netlink");
+    return Napi::Value();
+  }
+  auto* header = reinterpret_cast<struct nlmsghdr*>(answer);
+  if (!NLMSG_OK(header, static_cast<size_t>(length)) || header->nlmsg_type != SOCK_DIAG_BY_FAMILY) return env.Null();
+  auto* found = static_cast<struct inet_diag_msg*>(NLMSG_DATA(header));
+  uint64_t cookie = (uint64_t{found->id.idiag_cookie[1]} << 32) | found->id.idiag_cookie[0];
+  return Array(env, {Napi::Number::New(env, found->idiag_state), BigInt::New(env, uint64_t{found->idiag_inode}),
+                     Napi::Number::New(env, found->idiag_uid), BigInt::New(env, cookie),
+                     BigInt::New(env, MaxPacingRate(header)),
+                     BigInt::New(env, CookieOf(netlink.get(), SO_NETNS_COOKIE))});
+}
+
+// setPacingRate(fd, rate): bytes a second at most; it can be read by others, which is what it is for here.
+Napi::Value SetPacingRate(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  bool lossless;
+  uint64_t rate = info[1].As<BigInt>().Uint64Value(&lossless);
+  if (setsockopt(info[0].As<Napi::Number>().Int32Value(), SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate) != 0) {
+    ThrowSystemError(env, errno, "setsockopt");
+  }
+  return env.Undefined();
+}
+
+}  // namespace
+
+void InitTcpIdentity(Napi::Env env, Napi::Object exports) {
+  ExportFunction<LocalPorts>(env, exports, "localPorts");
+  ExportFunction<InspectSocket>(env, exports, "inspectSocket");
+  ExportFunction<CountTcpBytes>(env, exports, "countTcpBytes");
+  ExportFunction<DiagnoseTcp>(env, exports, "diagnoseTcp");
+  ExportFunction<SetPacingRate>(env, exports, "setPacingRate");
+}

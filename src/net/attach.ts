@@ -1,0 +1,52 @@
+import type { Link, Port } from '../link/index.js';
+import { Connection, connections, type Counts, type Host } from './connection.js';
+import { internals, type TcpHandle } from './internals.js';
+import { observe } from './observe.js';
+import { settings } from './settings.js';
+import { HandleHost, switchHandle } from './switched-tcp.js';
+import { setReason } from './transport.js';
+
+/** A switched connection, as its link's messages name it. */
+export interface Session {
+  peerMoved(link: Link, consumed: number, partOfFrame: number): void;
+}
+
+/** By their names, which both ends know. */
+export const sessions = new Map<string, Session>();
+
+/** Whether the cap of memory leaves room for one more ring. */
+export function hasRoomForRing(): boolean {
+  return (connections.size + 1) * settings.ringSize <= settings.memory;
+}
+
+/** Puts a channel that both ends agreed on before a TCP connection. */
+export function attach(tcp: TcpHandle, port: Port, link: Link, session: string, counts: Counts, key: string): void {
+  const host: Host = new HandleHost(tcp);
+  releaseParser(tcp);
+  const connection = new Connection(tcp, port, counts, host);
+  switchHandle(tcp, connection);
+  setReason(tcp, 'negotiating');
+  connection.onConfirmed = () => observe.upgrade(tcp, key);
+  connection.onLeft = () => sessions.delete(session);
+  sessions.set(session, {
+    peerMoved: (from, consumed, partOfFrame) => {
+      if (from === link) connection.peerDetached(consumed, partOfFrame);
+    },
+  });
+}
+
+/**
+ * Node's HTTP server lets its parser read the handle directly; when somebody else wants the data it stops doing
+ * so, by its own rules.
+ */
+function releaseParser(tcp: TcpHandle): void {
+  const owner = (tcp as unknown as Record<symbol, unknown>)[internals.owner] as HttpSocket | undefined;
+  if (!owner?.parser || !(tcp as { _consumed?: boolean })._consumed) return;
+  const nobody = () => {};
+  owner.on('data', nobody);
+  owner.removeListener('data', nobody);
+}
+
+interface HttpSocket extends NodeJS.EventEmitter {
+  parser?: unknown;
+}

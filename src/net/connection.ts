@@ -1,0 +1,335 @@
+import type { Port, PortHandler } from '../link/index.js';
+import type { RingReader, RingWriter } from '../ring/index.js';
+import { Incoming, type IncomingOwner } from './incoming.js';
+import {
+  internals,
+  type Status,
+  type StreamRequest,
+  type TcpHandle,
+  UV_ECANCELED,
+  UV_ECONNRESET,
+  UV_EPIPE,
+} from './internals.js';
+import { Outgoing, type OutgoingOwner } from './outgoing.js';
+import { raw } from './raw.js';
+
+/** Who uses the connection as its stream: a socket's handle, or a facade that C++ reads. */
+export interface Host {
+  /** Memory for at most `length` bytes that arrive. */
+  room(length: number): Uint8Array;
+  /** Takes the first `length` bytes of what {@link room} gave. Runs code of the application. */
+  deliver(memory: Uint8Array, length: number): void;
+  /** Takes what `node:net` says in {@link internals} that TCP brought. Runs code of the application. */
+  deliverTcp(memory: ArrayBuffer | undefined): Uint8Array | undefined;
+  /** Takes the end. Runs code of the application. */
+  deliverEnd(status: Status): void;
+  /** A request is done. Runs code of the application. */
+  completed(request: StreamRequest, status: Status): void;
+  /** The memory that TCP just brought bytes to, if it is not the caller's own. */
+  readonly userBuffer: Uint8Array | undefined;
+}
+
+/** What the two ends have to agree on for the bytes to go on where TCP stopped. */
+export interface Counts {
+  /** Bytes that were read, or written, before this process had the handle. */
+  readonly read: number;
+  readonly written: number;
+}
+
+/** All switched connections of this thread that are open. */
+export const connections = new Set<Connection>();
+
+/**
+ * One end of a TCP connection whose bytes may go through shared memory. The TCP socket stays open beneath: for
+ * addresses, for the end, for what the rings have no room for.
+ */
+export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
+  readonly tcp: TcpHandle;
+  readonly port: Port;
+  readonly #counts: Counts;
+  readonly #incoming: Incoming;
+  readonly #outgoing: Outgoing;
+  #host: Host;
+  #isClosed = false;
+  #isConfirmed = false;
+  #isBroken = false;
+  #hasEnded = false;
+  #shutdown: StreamRequest | undefined;
+  /** Called when the peer is sure of this side as well. */
+  onConfirmed: (() => void) | undefined;
+  /** Called when the rings are left, for whatever reason. */
+  onLeft: (() => void) | undefined;
+
+  constructor(tcp: TcpHandle, port: Port, counts: Counts, host: Host) {
+    this.tcp = tcp;
+    this.port = port;
+    this.#counts = counts;
+    this.#host = host;
+    this.#incoming = new Incoming(this, port.reader as RingReader);
+    this.#outgoing = new Outgoing(this, port.writer as RingWriter, port.peerRing?.memory.capacity as number);
+    port.handler = this;
+    port.unref();
+    connections.add(this);
+    this.#outgoing.confirm();
+    if (tcp.reading) this.#incoming.start();
+    this.waitingChanged();
+    port.activate();
+  }
+
+  set host(host: Host) {
+    this.#host = host;
+  }
+
+  /** Whether bytes go through shared memory, or could. */
+  get isSwitched(): boolean {
+    return this.#isConfirmed && !this.port.isPeerGone;
+  }
+
+  get bytesShared(): number {
+    return this.#incoming.ringBytes + this.#outgoing.ringBytes;
+  }
+
+  get bytesRead(): number {
+    return raw.bytesRead(this.tcp) - this.#incoming.earlyBytes + this.#incoming.ringBytes;
+  }
+
+  get bytesWritten(): number {
+    return raw.bytesWritten(this.tcp) + this.#outgoing.ringBytes + this.#outgoing.waitingBytes;
+  }
+
+  get writeQueueSize(): number {
+    return raw.writeQueueSize(this.tcp) + this.#outgoing.waitingBytes;
+  }
+
+  readStart(): Status {
+    this.#incoming.start();
+    this.waitingChanged();
+    this.port.activate();
+    return 0;
+  }
+
+  readStop(): Status {
+    this.#incoming.stop();
+    this.waitingChanged();
+    return 0;
+  }
+
+  /** Whether a write goes to the ring; if not it is TCP's. */
+  isViaRing(): boolean {
+    return this.#guard(() => this.#outgoing.enter()) ?? true;
+  }
+
+  /** After {@link isViaRing}. Sets Node's stream state as a handle does. */
+  write(request: StreamRequest, parts: Uint8Array[]): Status {
+    const { streamBaseState, kBytesWritten, kLastWriteWasAsync } = internals;
+    if (this.#hasEnded) return UV_EPIPE;
+    let length = 0;
+    for (const part of parts) length += part.length;
+    const isDone = this.#guard(() => this.#outgoing.write(request, parts, length));
+    if (isDone === undefined) return UV_ECONNRESET;
+    streamBaseState[kBytesWritten] = length;
+    streamBaseState[kLastWriteWasAsync] = isDone ? 0 : 1;
+    return 0;
+  }
+
+  /** Ends this side: TCP says so, after what is in the ring. */
+  shutdown(request: StreamRequest): Status {
+    this.#hasEnded = true;
+    if (this.#outgoing.waitingBytes > 0) {
+      this.#shutdown = request;
+      return 0;
+    }
+    this.#end();
+    return raw.shutdown(this.tcp, request);
+  }
+
+  reset(callback?: () => void): Status {
+    const status = raw.reset(this.tcp, callback);
+    if (status === 0) this.#leave();
+    return status;
+  }
+
+  /** As TCP does: with a reset when something came that nobody read. */
+  close(callback?: () => void): void {
+    const isUnread = this.#isBroken || this.#incoming.hasUnread();
+    if (!isUnread) this.#end();
+    this.#leave();
+    if (!isUnread || raw.reset(this.tcp, callback) !== 0) raw.close(this.tcp, callback);
+  }
+
+  ref(): void {
+    raw.ref(this.tcp);
+    this.waitingChanged();
+  }
+
+  unref(): void {
+    raw.unref(this.tcp);
+    this.waitingChanged();
+  }
+
+  /** This process ends: the kernel takes what it would have. */
+  flush(): void {
+    this.#guard(() => this.#outgoing.overflow());
+  }
+
+  /**
+   * Leaves the rings for good, since another process gets the socket.
+   * @returns how much of the ring was read: the peer sends the rest over TCP
+   */
+  detach(): [consumed: number, partOfFrame: number] {
+    const { position } = this.#incoming;
+    this.#guard(() => this.#outgoing.leave());
+    this.#leave();
+    return position;
+  }
+
+  /** The peer gave its socket away: it read so much of the ring, and TCP is to have the rest. */
+  peerDetached(read: number, partOfFrame: number): void {
+    this.#guard(() => this.#outgoing.abandon(read, partOfFrame));
+  }
+
+  /** What TCP brings; {@link internals} says how much. Runs code of the application. */
+  tcpRead(memory: ArrayBuffer | undefined): Uint8Array | undefined {
+    const { streamBaseState, kReadBytesOrError, kArrayBufferOffset } = internals;
+    const status = streamBaseState[kReadBytesOrError] as number;
+    if (status < 0) {
+      this.#incoming.tcpEnded(status);
+      this.port.activate();
+    } else if (status > 0) {
+      const offset = streamBaseState[kArrayBufferOffset] as number;
+      const copy = () =>
+        memory === undefined
+          ? Uint8Array.from((this.#host.userBuffer as Uint8Array).subarray(0, status))
+          : new Uint8Array(memory, offset, status);
+      if (!this.#incoming.tcpArrived(copy)) {
+        this.port.activate();
+        return undefined;
+      }
+      streamBaseState[kReadBytesOrError] = status;
+      streamBaseState[kArrayBufferOffset] = offset;
+      const next = this.#host.deliverTcp(memory);
+      if (!this.#isClosed) this.#incoming.tcpDelivered();
+      if (!this.#isClosed && this.#incoming.isViaRing) this.port.activate();
+      return next;
+    }
+    return undefined;
+  }
+
+  // As its link's port sees it.
+
+  poll(): boolean {
+    const worked = this.#guard(() => this.#outgoing.advance()) ?? false;
+    return this.#incoming.poll() || worked;
+  }
+
+  arm(): boolean {
+    const isArmed = this.#incoming.arm();
+    return (this.#guard(() => this.#outgoing.arm()) ?? true) && isArmed;
+  }
+
+  peerGone(error?: Error): void {
+    this.#incoming.peerGone();
+    if (error !== undefined) return this.broken(error);
+    this.#guard(() => this.#outgoing.abandon());
+  }
+
+  // As its two directions see it.
+
+  tcpPosition(): number {
+    return this.#counts.read + raw.bytesRead(this.tcp);
+  }
+
+  room(length: number): Uint8Array {
+    return this.#host.room(length);
+  }
+
+  deliver(memory: Uint8Array, length: number): void {
+    this.#host.deliver(memory, length);
+  }
+
+  deliverEnd(status: Status): void {
+    this.#host.deliverEnd(status);
+  }
+
+  peerConfirmed(): void {
+    this.#isConfirmed = true;
+    this.#outgoing.allow();
+    this.onConfirmed?.();
+  }
+
+  readTcp(isReading: boolean): void {
+    if (isReading) raw.readStart(this.tcp);
+    else raw.readStop(this.tcp);
+  }
+
+  isUnreadByPeer(): boolean {
+    return this.#guard(() => this.#outgoing.isUnread) ?? true;
+  }
+
+  /** Nothing from this peer can be trusted: the connection is reset, as far as the application sees. */
+  broken(_error: Error): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    this.#incoming.fail(UV_ECONNRESET);
+    this.#cancel(UV_ECONNRESET);
+    this.port.activate();
+  }
+
+  written(): number {
+    return this.#counts.written + raw.bytesWritten(this.tcp);
+  }
+
+  queued(): number {
+    return raw.writeQueueSize(this.tcp);
+  }
+
+  writeTcp(parts: readonly Uint8Array[], request: StreamRequest | undefined): void {
+    raw.write(this.tcp, parts, (status) => {
+      if (request !== undefined) this.completed(request, status);
+    });
+  }
+
+  completed(request: StreamRequest, status: Status): void {
+    const shutdown = this.#shutdown;
+    this.#shutdown = undefined;
+    this.#host.completed(request, status);
+    if (shutdown === undefined || this.#isClosed) return;
+    this.#end();
+    raw.shutdown(this.tcp, shutdown);
+  }
+
+  /** Whether this end keeps the process alive, as its socket would: while it reads, or waits to write. */
+  waitingChanged(): void {
+    const isWaiting = this.#incoming.isWanted || this.#outgoing.waitingBytes > 0;
+    if (isWaiting && this.tcp.hasRef()) this.port.ref();
+    else this.port.unref();
+  }
+
+  #end(): void {
+    this.#guard(() => this.#outgoing.end());
+  }
+
+  #leave(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    connections.delete(this);
+    this.#cancel(UV_ECANCELED);
+    this.port.release();
+    this.onLeft?.();
+  }
+
+  #cancel(status: Status): void {
+    const request = this.#outgoing.close();
+    if (request !== undefined) setImmediate(() => this.#host.completed(request, status));
+  }
+
+  #guard<T>(step: () => T): T | undefined {
+    if (this.#isBroken) return undefined;
+    try {
+      return step();
+    } catch (error) {
+      this.broken(error as Error);
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import { codeOf } from '../errors.js';
+import { native } from '../native.js';
+import { adopt, markSeen } from './accepted.js';
+import { connections } from './connection.js';
+import { type Address, type ConnectRequest, internals, loadInternals, type Status, type TcpHandle } from './internals.js';
+import { observe } from './observe.js';
+import { announcePort, withdrawPort } from './ports.js';
+import { captureRaw } from './raw.js';
+import { REASONS, type Reason } from './reasons.js';
+import { rememberContext } from './scope.js';
+import { isPortAllowed, readEnvironment } from './settings.js';
+import { kNativeBuffer, kUserBuffer } from './switched-tcp.js';
+import { setReason, setReasonForAll } from './transport.js';
+import { listenForProposals } from './upgrade.js';
+import { watchConnected } from './watch.js';
+
+type ConnectMethod = (this: TcpHandle, request: ConnectRequest, address: string, port: number) => Status;
+
+let isInstalled = false;
+
+/**
+ * Makes TCP connections of this thread switch to shared memory where they can. Where they cannot at all, says so
+ * once in the debug log and leaves everything alone. Never throws.
+ */
+export function install(): void {
+  if (isInstalled) return;
+  isInstalled = true;
+  const reason = prepare();
+  if (reason !== undefined) {
+    setReasonForAll(reason);
+    observe.debug('all connections stay on TCP: %s', REASONS[reason]);
+    return;
+  }
+  listenForProposals();
+  hookConnect('connect');
+  hookConnect('connect6');
+  hookListen();
+  hookReading();
+  process.on('exit', () => {
+    for (const connection of connections) connection.flush();
+  });
+}
+
+/** @returns why it cannot be, if it cannot */
+function prepare(): Reason | undefined {
+  if (process.env.SHMLOOP === 'off') return 'off';
+  if (process.platform !== 'linux') return 'platform';
+  if (process.versions.bun !== undefined || process.versions.electron !== undefined) return 'internals';
+  try {
+    readEnvironment(process.env);
+    loadInternals();
+  } catch (error) {
+    observe.debug('%s', (error as Error).message);
+    return codeOf(error) === 'ERR_ACCESS_DENIED' ? 'permission' : 'internals';
+  }
+  try {
+    native();
+  } catch (error) {
+    observe.debug('%s', (error as Error).message);
+    return codeOf(error) === 'ERR_ACCESS_DENIED' || codeOf(error) === 'ERR_DLOPEN_DISABLED' ? 'permission' : 'addon';
+  }
+  captureRaw();
+  return undefined;
+}
+
+function hookConnect(name: 'connect' | 'connect6'): void {
+  const connect = internals.TCP.prototype[name] as ConnectMethod;
+  internals.TCP.prototype[name] = function (this: TcpHandle, request, address, port) {
+    markSeen(this);
+    if (!isPortAllowed(port)) {
+      setReason(this, 'port');
+      return connect.call(this, request, address, port);
+    }
+    rememberContext(this);
+    const { oncomplete } = request;
+    request.oncomplete = function (status, handle, ...rest) {
+      if (status === 0) connected(handle);
+      return oncomplete?.call(this, status, handle, ...rest);
+    };
+    return connect.call(this, request, address, port);
+  };
+}
+
+/** Before the socket hears of it. */
+function connected(tcp: TcpHandle): void {
+  if (native().localPorts(tcp.fd) === 0) setReason(tcp, 'address');
+  else watchConnected(tcp);
+}
+
+function hookListen(): void {
+  const { listen } = internals.TCP.prototype;
+  internals.TCP.prototype.listen = function (this: TcpHandle, backlog) {
+    const status = listen.call(this, backlog);
+    const name: Partial<Address> = {};
+    if (status === 0 && this.getsockname(name) === 0 && isPortAllowed(name.port as number)) {
+      announce(this, name.port as number);
+    }
+    return status;
+  };
+}
+
+function announce(server: TcpHandle, port: number): void {
+  announcePort(port);
+  const { close } = server;
+  server.close = function (this: TcpHandle, callback) {
+    server.close = close;
+    withdrawPort(port);
+    close.call(this, callback);
+  };
+}
+
+function hookReading(): void {
+  const { readStart, useUserBuffer } = internals.TCP.prototype;
+  internals.TCP.prototype.readStart = function (this: TcpHandle) {
+    adopt(this);
+    return readStart.call(this);
+  };
+  internals.TCP.prototype.useUserBuffer = function (this: TcpHandle, buffer) {
+    Object.assign(this, { [kUserBuffer]: buffer, [kNativeBuffer]: buffer });
+    return useUserBuffer.call(this, buffer);
+  };
+}

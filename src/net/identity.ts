@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
+import type { Credentials } from '../link/index.js';
+import { native } from '../native.js';
+import type { TcpHandle } from './internals.js';
+import type { Tuple } from './tuple.js';
+
+const ESTABLISHED = 1;
+/** No real limit of speed is that high: it says that this is a mark. */
+const MARK = 1n << 62n;
+
+/** What the holder of a TCP socket says of it, for the other end to check with the kernel. */
+export interface Claim {
+  /** The kernel's own number for the socket: never used again. */
+  readonly cookie: bigint;
+  /** Its descriptor in the process that claims it. */
+  readonly descriptor: number;
+}
+
+export function claimOf(tcp: TcpHandle): Claim {
+  return { cookie: native().inspectSocket(tcp.fd)[0], descriptor: tcp.fd };
+}
+
+/**
+ * Whether the peer holds the other end of this very connection, by the kernel's word alone: the one socket with
+ * the mirrored addresses is established, has the cookie that was claimed, belongs to the uid of the peer, and is
+ * the one behind the peer's descriptor. A proxy, a forwarded or reused port, another network namespace, and
+ * whoever only heard of the connection fail.
+ * @param mark what the peer was asked to mark its socket with, if /proc does not show its descriptors
+ */
+export function holdsOtherEnd(tcp: TcpHandle, tuple: Tuple, claim: Claim, peer: Credentials, mark?: bigint): boolean {
+  const [, , namespace] = native().inspectSocket(tcp.fd);
+  const { local, remote } = tuple;
+  const isV6 = local.address.length === 16;
+  const found = native().diagnoseTcp(isV6, remote.address, remote.port, local.address, local.port);
+  if (found === null) return false;
+  const [state, inode, uid, cookie, pacingRate, searched] = found;
+  if (state !== ESTABLISHED || inode === 0n || cookie !== claim.cookie || uid !== peer.uid) return false;
+  // Where it was looked for is where this end is.
+  if (searched !== namespace) return false;
+  return possesses(peer, claim, inode) || (mark !== undefined && pacingRate === mark);
+}
+
+/** Whether /proc shows the descriptors of the peer at all. */
+export function isVisible(peer: Credentials): boolean {
+  try {
+    readlinkSync(`/proc/${peer.pid}/fd/0`);
+    return peer.pid !== 0;
+  } catch (error) {
+    return (error as { code?: string }).code === 'ENOENT' && isAlive(peer);
+  }
+}
+
+/** The mark that a peer puts on its socket to show that it holds it: only for who asked, only for this link. */
+export function markFor(nonce: string, linkName: string): bigint {
+  const digest = createHash('sha256').update(`${nonce} ${linkName}`).digest();
+  return MARK | (digest.readBigUInt64LE(0) >> 2n);
+}
+
+function possesses(peer: Credentials, { descriptor }: Claim, inode: bigint): boolean {
+  if (peer.pid === 0) return false;
+  try {
+    return readlinkSync(`/proc/${peer.pid}/fd/${descriptor}`) === `socket:[${inode}]`;
+  } catch {
+    return false;
+  }
+}
+
+function isAlive({ pid }: Credentials): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

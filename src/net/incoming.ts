@@ -1,0 +1,278 @@
+import { ShmloopError } from '../errors.js';
+import { FRAME, frameLength } from '../layout.js';
+import type { RingReader } from '../ring/index.js';
+import { OFFSET_LENGTH, TYPE } from './frames.js';
+import { type Status, UV_ECONNRESET, UV_EOF } from './internals.js';
+
+/** The most that is delivered at once, as libuv does. */
+const MAX_READ = 64 * 1024;
+const HEADER = 8;
+
+export interface IncomingOwner {
+  /** Bytes that came over TCP since the connection began. */
+  tcpPosition(): number;
+  /** Memory for at most `length` bytes to be delivered. */
+  room(length: number): Uint8Array;
+  /** Delivers the first `length` bytes of what {@link room} gave. */
+  deliver(memory: Uint8Array, length: number): void;
+  /** Delivers the end: {@link UV_EOF}, or an error. */
+  deliverEnd(status: Status): void;
+  /** The peer is sure of this side. */
+  peerConfirmed(): void;
+  /** Whether TCP is to be read now. */
+  readTcp(isReading: boolean): void;
+  /** The peer broke the protocol. */
+  broken(error: Error): void;
+  /** Whether the peer left without reading what was sent to it, of which TCP would have told by a reset. */
+  isUnreadByPeer(): boolean;
+}
+
+/**
+ * The reading side of one direction of a connection: TCP up to the byte where the writer switched, then the
+ * ring, and back. The end is TCP's own: it is delivered once the ring is empty.
+ */
+export class Incoming {
+  readonly #owner: IncomingOwner;
+  readonly #reader: RingReader;
+  readonly #offset = Buffer.alloc(OFFSET_LENGTH);
+  #via: 'tcp' | 'ring' = 'tcp';
+  /** The byte of TCP from which on the ring has the rest; -1 when the writer did not say. */
+  #until = -1;
+  #isWanted = false;
+  #isConfirmed = false;
+  #isPeerGone = false;
+  /** What TCP brought although the ring is not empty yet: it comes after. */
+  #early: Uint8Array | undefined;
+  #tcpEnd: Status = 0;
+  #hasEnded = false;
+  #isOver = false;
+  #isBroken = false;
+  /** Bytes of the present frame: delivered, and not. */
+  #done = 0;
+  #left = 0;
+  #consumed = 0;
+  /** Bytes of the stream that came through the ring. */
+  ringBytes = 0;
+
+  constructor(owner: IncomingOwner, reader: RingReader) {
+    this.#owner = owner;
+    this.#reader = reader;
+  }
+
+  get isWanted(): boolean {
+    return this.#isWanted;
+  }
+
+  get isViaRing(): boolean {
+    return this.#via === 'ring';
+  }
+
+  /** Bytes of the ring that were read, and of the frame after those. */
+  get position(): [consumed: number, partOfFrame: number] {
+    return [this.#consumed, this.#done];
+  }
+
+  /** What TCP brought too early, to whoever goes on with TCP alone. */
+  takeEarly(): Uint8Array | undefined {
+    const early = this.#early;
+    this.#early = undefined;
+    return early;
+  }
+
+  start(): void {
+    this.#isWanted = true;
+    this.#watch();
+  }
+
+  stop(): void {
+    this.#isWanted = false;
+    this.#owner.readTcp(false);
+  }
+
+  /** Bytes that TCP brought and that were not delivered, since the ring is not empty yet. */
+  get earlyBytes(): number {
+    return this.#early?.length ?? 0;
+  }
+
+  /** Whether there is data that was not delivered. */
+  hasUnread(): boolean {
+    return this.#early !== undefined || this.#goOn();
+  }
+
+  /** Delivers what there is, once. @returns whether there was anything */
+  poll(): boolean {
+    if (this.#isOver || (!this.#isWanted && this.#isConfirmed)) return false;
+    const before = this.#consumed;
+    if (this.#goOn() && this.#isWanted) this.#deliverRing();
+    else if (this.#via === 'tcp' && this.#early !== undefined && this.#isWanted) this.#deliverEarly();
+    else if (this.#tcpEnd !== 0 && this.#isWanted) this.#finish();
+    else {
+      this.#release();
+      return this.#consumed !== before;
+    }
+    return true;
+  }
+
+  /** Parks until the peer publishes. @returns false when there is something */
+  arm(): boolean {
+    if (this.#isOver || this.#isPeerGone || (!this.#isWanted && this.#isConfirmed)) return true;
+    // TCP comes first: it wakes by itself.
+    if (this.#via === 'tcp' && this.#until >= 0) return true;
+    return this.#guard(() => this.#reader.park('event'), true);
+  }
+
+  /**
+   * TCP has bytes. @returns whether they are to be delivered now
+   */
+  tcpArrived(copy: () => Uint8Array): boolean {
+    // Its turn may have come without anybody having looked.
+    if (this.#via === 'ring') this.#goOn();
+    if (!this.isViaRing) return true;
+    this.#early = copy();
+    this.#owner.readTcp(false);
+    return false;
+  }
+
+  /** TCP's bytes were delivered: whether the ring is next. */
+  tcpDelivered(): void {
+    if (this.#until >= 0) this.#goOn();
+  }
+
+  tcpEnded(status: Status): void {
+    this.#tcpEnd = status;
+  }
+
+  /** The ring is not to be looked at any more: all that is left is the error. */
+  fail(status: Status): void {
+    this.#isBroken = true;
+    this.#tcpEnd = status;
+  }
+
+  /** Nothing more comes into the ring. */
+  peerGone(): void {
+    this.#isPeerGone = true;
+  }
+
+  #watch(): void {
+    this.#owner.readTcp(this.#isWanted && this.#early === undefined && this.#tcpEnd === 0);
+  }
+
+  #tcpPosition(): number {
+    return this.#owner.tcpPosition() - (this.#early?.length ?? 0);
+  }
+
+  #deliverEarly(): void {
+    const early = this.#early as Uint8Array;
+    const memory = this.#owner.room(early.length);
+    const length = Math.min(memory.length, early.length);
+    memory.set(early.subarray(0, length));
+    this.#early = length < early.length ? early.subarray(length) : undefined;
+    this.#owner.deliver(memory, length);
+    if (!this.#isOver) this.#watch();
+  }
+
+  #deliverRing(): void {
+    const reader = this.#reader;
+    const memory = this.#owner.room(Math.min(reader.unread, MAX_READ));
+    let length = 0;
+    while (length < memory.length && this.#goOn()) {
+      const part = Math.min(this.#left, memory.length - length);
+      reader.copyOut(HEADER + this.#done, part, memory, length);
+      this.#done += part;
+      this.#left -= part;
+      length += part;
+      if (this.#left === 0) this.#take(this.#done);
+    }
+    this.#release();
+    this.ringBytes += length;
+    this.#owner.deliver(memory, length);
+  }
+
+  /** TCP has ended, and there is nothing before it. */
+  #finish(): void {
+    this.#isOver = true;
+    const isCut = this.#via === 'tcp' && this.#until > this.#tcpPosition();
+    const isReset = this.#tcpEnd === UV_EOF && !this.#hasEnded && this.#owner.isUnreadByPeer();
+    this.#owner.deliverEnd(isCut || isReset ? UV_ECONNRESET : this.#tcpEnd);
+  }
+
+  /** Goes past all frames that are not data. @returns whether the next one is, and its turn has come */
+  #goOn(): boolean {
+    return this.#guard(() => this.#findData(), false);
+  }
+
+  #release(): void {
+    this.#guard(() => this.#reader.release(), undefined);
+  }
+
+  #guard<T>(step: () => T, otherwise: T): T {
+    if (this.#isBroken) return otherwise;
+    try {
+      return step();
+    } catch (error) {
+      this.#owner.broken(error as Error);
+      return otherwise;
+    }
+  }
+
+  #findData(): boolean {
+    for (;;) {
+      if (this.#until >= 0 && !this.#reachUntil()) return false;
+      if (this.#left > 0) return true;
+      if (this.#reader.unread < HEADER && this.#reader.observe() < HEADER) return false;
+      const type = this.#reader.headerWord(0) & FRAME.typeMask;
+      const length = this.#reader.headerWord(1);
+      if (length < 0 || length > this.#reader.maxFrame || frameLength(length) > this.#reader.unread) {
+        throw broken(`a frame of ${length} bytes`);
+      }
+      if (type !== TYPE.data) {
+        this.#control(type, length);
+      } else {
+        if (this.#via !== 'ring') throw broken('data in the ring before its turn');
+        if (length === 0) throw broken('a frame without data');
+        this.#left = length;
+        this.#done = 0;
+        return true;
+      }
+    }
+  }
+
+  #reachUntil(): boolean {
+    const at = this.#tcpPosition();
+    if (at > this.#until) throw broken('TCP goes on where the ring should');
+    if (at < this.#until) return false;
+    this.#until = -1;
+    this.#via = 'ring';
+    return true;
+  }
+
+  #control(type: number, length: number): void {
+    if (type === TYPE.fromTcp && this.#via === 'tcp' && length === OFFSET_LENGTH) {
+      this.#reader.copyOut(HEADER, length, this.#offset, 0);
+      const until = this.#offset.readDoubleLE();
+      if (!Number.isSafeInteger(until) || until < this.#tcpPosition()) throw broken(`a switch at byte ${until}`);
+      this.#until = until;
+    } else if (type === TYPE.toTcp && this.#via === 'ring' && length === 0) {
+      this.#via = 'tcp';
+    } else if (type === TYPE.end && length === 0) {
+      this.#hasEnded = true;
+    } else if (type === TYPE.go && length === 0 && !this.#isConfirmed) {
+      this.#isConfirmed = true;
+      this.#owner.peerConfirmed();
+    } else {
+      throw broken(`frame ${type} of ${length} bytes out of turn`);
+    }
+    this.#take(length);
+  }
+
+  #take(payload: number): void {
+    const length = frameLength(payload);
+    this.#reader.take(length);
+    this.#consumed += length;
+    this.#done = 0;
+  }
+}
+
+function broken(what: string): ShmloopError {
+  return new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer sent ${what}`);
+}

@@ -1,0 +1,292 @@
+import { frameLength } from '../layout.js';
+import type { RingWriter } from '../ring/index.js';
+import { OFFSET_LENGTH, RESERVE, TYPE } from './frames.js';
+import type { Status, StreamRequest } from './internals.js';
+
+/** How long the ring may stay full before TCP takes what does not fit, in milliseconds. */
+const PATIENCE = 5;
+/** Data is not cut into smaller frames than this, to fill what is left of the ring. */
+const CRUMB = 4096;
+const HEADER = 8;
+
+/** TCP as this direction uses it, and who waits for its writes. */
+export interface OutgoingOwner {
+  /** Bytes that its writers gave it since the connection began. */
+  written(): number;
+  /** Bytes that the kernel has not taken yet. */
+  queued(): number;
+  /** Writes over TCP, and completes the request then. */
+  writeTcp(parts: readonly Uint8Array[], request: StreamRequest | undefined): void;
+  /** A write that had to wait is done. */
+  completed(request: StreamRequest, status: Status): void;
+  /** There is something to wait for, or no longer. */
+  waitingChanged(): void;
+}
+
+interface Waiting {
+  readonly request: StreamRequest;
+  readonly parts: Uint8Array[];
+  left: number;
+}
+
+/**
+ * The writing side of one direction of a connection: TCP, or the ring, from an agreed byte on.
+ *
+ * What fits is published before a write returns: it is the peer's memory then, and survives this process. When
+ * the ring stays full TCP takes the rest, as it would have taken all: no peer that reads late stops a writer
+ * that TCP would not have stopped.
+ */
+export class Outgoing {
+  readonly #owner: OutgoingOwner;
+  #writer: RingWriter | undefined;
+  readonly #capacity: number;
+  readonly #maxPayload: number;
+  readonly #offset = Buffer.alloc(OFFSET_LENGTH);
+  #via: 'tcp' | 'ring' = 'tcp';
+  #isAllowed = false;
+  #waiting: Waiting | undefined;
+  #patience: NodeJS.Timeout | undefined;
+  #hasProgressed = false;
+  /** All bytes that went into the ring, headers and padding too. */
+  #published = 0;
+  /** Of those, the ones after the last byte of data. */
+  #tail = 0;
+  #wasUnread = false;
+  /** Bytes of the stream that went through the ring. */
+  ringBytes = 0;
+
+  constructor(owner: OutgoingOwner, writer: RingWriter, capacity: number) {
+    this.#owner = owner;
+    this.#writer = writer;
+    this.#capacity = capacity;
+    this.#maxPayload = writer.maxFrame - HEADER;
+  }
+
+  get isViaRing(): boolean {
+    return this.#via === 'ring';
+  }
+
+  /** Bytes of a write that wait for room. */
+  get waitingBytes(): number {
+    return this.#waiting?.left ?? 0;
+  }
+
+  /** This side is sure of the peer. */
+  confirm(): void {
+    this.#put(TYPE.go);
+    this.#writer?.publish();
+  }
+
+  /** The peer is sure of this side: from now on the ring may be used. */
+  allow(): void {
+    this.#isAllowed = true;
+  }
+
+  /** Switches to the ring, if it can be now. @returns whether writes go there */
+  enter(): boolean {
+    if (this.#via === 'ring') return true;
+    if (!this.#isAllowed || this.#owner.queued() > 0) return false;
+    if (!this.#writer?.hasRoom(this.#capacity / 2)) return false;
+    this.#offset.writeDoubleLE(this.#owner.written());
+    this.#put(TYPE.fromTcp, this.#offset);
+    this.#writer.publish();
+    this.#via = 'ring';
+    return true;
+  }
+
+  /** After {@link enter}. @returns whether all was written; otherwise the request completes later */
+  write(request: StreamRequest, parts: Uint8Array[], length: number): boolean {
+    const placed = this.#place(parts, length);
+    if (placed === length) return true;
+    this.#waiting = { request, parts: after(parts, placed), left: length - placed };
+    this.#hasProgressed = false;
+    if (this.#patience === undefined) this.#patience = setTimeout(() => this.#patienceEnds(), PATIENCE).unref();
+    else this.#patience.refresh();
+    this.#owner.waitingChanged();
+    return false;
+  }
+
+  /** Goes on with what waits for room. @returns whether there was any */
+  advance(): boolean {
+    const waiting = this.#waiting;
+    if (waiting === undefined || this.#writer === undefined) return false;
+    const placed = this.#place(waiting.parts, waiting.left);
+    if (placed === 0) return false;
+    this.#hasProgressed = true;
+    waiting.left -= placed;
+    if (waiting.left > 0) waiting.parts.splice(0, waiting.parts.length, ...after(waiting.parts, placed));
+    else this.#complete(waiting.request);
+    return true;
+  }
+
+  /** Parks until there is room. @returns false when there is */
+  arm(): boolean {
+    return this.#waiting === undefined || this.#writer === undefined || this.#writer.park(this.#writer.maxFrame, 'event');
+  }
+
+  /** This process ends: TCP takes what the ring has no room for. */
+  overflow(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    this.#put(TYPE.toTcp);
+    this.#writer?.publish();
+    this.#toTcp(waiting);
+  }
+
+  /** Says that nothing follows, so that the end of TCP is no surprise. */
+  end(): void {
+    if (!this.#isAllowed) return;
+    this.#put(TYPE.end);
+    this.#writer?.publish();
+  }
+
+  /** Whether the peer has not read all that went through the ring. */
+  get isUnread(): boolean {
+    return this.#writer === undefined ? this.#wasUnread : this.#unread() > this.#tail;
+  }
+
+  /**
+   * The ring is read no more: TCP has the rest, what nobody read first. The memory may go.
+   * @param read bytes of the ring that the peer has read, if it said so
+   */
+  abandon(read?: number, partOfFrame = 0): void {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    this.#wasUnread = this.isUnread;
+    const unread = read === undefined ? this.#unread() : this.#published - read;
+    const isSane = unread >= 0 && unread <= this.#capacity;
+    const rest = isSane ? payloads(writer.recall(unread), partOfFrame) : [];
+    this.#writer = undefined;
+    this.#isAllowed = false;
+    const waiting = this.#waiting;
+    if (rest.length > 0) this.#owner.writeTcp(rest, undefined);
+    if (waiting !== undefined) this.#toTcp(waiting);
+    this.#via = 'tcp';
+    clearTimeout(this.#patience);
+  }
+
+  /** Another process gets this end: what follows comes over TCP, for good. */
+  leave(): void {
+    this.overflow();
+    if (this.#via === 'ring') this.#put(TYPE.toTcp);
+    this.#writer?.publish();
+    this.#via = 'tcp';
+    this.#isAllowed = false;
+  }
+
+  /** The connection is closed. @returns the request that waits */
+  close(): StreamRequest | undefined {
+    clearTimeout(this.#patience);
+    const request = this.#waiting?.request;
+    this.#waiting = undefined;
+    this.#writer = undefined;
+    return request;
+  }
+
+  #unread(): number {
+    return this.#writer === undefined ? 0 : this.#capacity - this.#writer.observe();
+  }
+
+  #toTcp(waiting: Waiting): void {
+    this.#waiting = undefined;
+    this.#via = 'tcp';
+    this.#owner.writeTcp(waiting.parts, waiting.request);
+    this.#owner.waitingChanged();
+  }
+
+  #complete(request: StreamRequest): void {
+    this.#waiting = undefined;
+    this.#owner.waitingChanged();
+    this.#owner.completed(request, 0);
+  }
+
+  #patienceEnds(): void {
+    if (this.#waiting === undefined) return;
+    if (this.#hasProgressed) {
+      this.#hasProgressed = false;
+      this.#patience?.refresh();
+    } else {
+      this.overflow();
+    }
+  }
+
+  /** Fills frames with as much as fits, and publishes them. @returns bytes placed */
+  #place(parts: readonly Uint8Array[], length: number): number {
+    const writer = this.#writer as RingWriter;
+    let placed = 0;
+    let index = 0;
+    let start = 0;
+    while (placed < length) {
+      const payload = this.#payloadFor(writer, length - placed);
+      if (payload === 0) break;
+      writer.fillHeader(TYPE.data, payload);
+      for (let filled = 0; filled < payload; ) {
+        const part = parts[index] as Uint8Array;
+        const end = Math.min(part.length, start + payload - filled);
+        if (end > start) writer.fill(HEADER + filled, part, start, end);
+        filled += end - start;
+        start = end;
+        if (start === part.length) {
+          index++;
+          start = 0;
+        }
+      }
+      this.#advance(writer, payload);
+      placed += payload;
+    }
+    this.#tail = 0;
+    this.ringBytes += placed;
+    writer.publish();
+    return placed;
+  }
+
+  /** Bytes of the next frame, or 0 when it has to wait. */
+  #payloadFor(writer: RingWriter, left: number): number {
+    const wanted = Math.min(left, this.#maxPayload);
+    if (writer.hasRoom(frameLength(wanted) + RESERVE)) return wanted;
+    const payload = (writer.observe() - RESERVE - HEADER) & -8;
+    return payload >= CRUMB ? Math.min(payload, wanted) : 0;
+  }
+
+  #put(type: number, payload?: Uint8Array): void {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    const length = payload?.length ?? 0;
+    writer.fillHeader(type, length);
+    if (payload !== undefined) writer.fill(HEADER, payload, 0, length);
+    this.#advance(writer, length);
+    this.#tail += frameLength(length);
+  }
+
+  #advance(writer: RingWriter, payload: number): void {
+    const length = frameLength(payload);
+    writer.advance(length);
+    this.#published += length;
+  }
+}
+
+/** What is left of the parts after so many bytes. */
+function after(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let skip = bytes;
+  for (const part of parts) {
+    if (skip < part.length) rest.push(part.subarray(skip));
+    skip = Math.max(0, skip - part.length);
+  }
+  return rest;
+}
+
+/** The data in a span of the ring, from `skip` bytes into its first frame: the peer may have changed it meanwhile. */
+function payloads(span: Buffer, skip: number): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let left = skip;
+  for (let at = 0; at + HEADER <= span.length; ) {
+    const type = span.readInt32LE(at);
+    const length = span.readInt32LE(at + 4);
+    if (length < 0 || at + frameLength(length) > span.length) break;
+    if (type === TYPE.data && length > left) parts.push(span.subarray(at + HEADER + left, at + HEADER + length));
+    left = 0;
+    at += frameLength(length);
+  }
+  return parts;
+}

@@ -1,0 +1,36 @@
+import type { Socket } from 'node:net';
+import type { TcpHandle } from './internals.js';
+import type { Reason } from './reasons.js';
+import { connectionOf } from './switched-tcp.js';
+
+const kReason = Symbol('shmloop reason');
+
+/** What carries a socket's bytes, and if that is TCP, why. */
+export type Transport = { transport: 'shm' } | { transport: 'tcp'; reason: Reason };
+
+let reasonForAll: Reason | undefined;
+
+/** No connection of this process switches. */
+export function setReasonForAll(reason: Reason): void {
+  reasonForAll = reason;
+}
+
+export function setReason(tcp: TcpHandle, reason: Reason): void {
+  (tcp as unknown as Record<symbol, Reason>)[kReason] = reason;
+}
+
+export function reasonOf(tcp: object): Reason {
+  return reasonForAll ?? (tcp as Record<symbol, Reason>)[kReason] ?? 'peer';
+}
+
+/**
+ * What carries the bytes of a socket now.
+ * @returns `'shm'` when they go through shared memory; else `'tcp'`, and the reason
+ */
+export function transportOf(socket: Socket): Transport {
+  const handle = (socket as unknown as { _handle?: object | null })._handle;
+  if (reasonForAll !== undefined) return { transport: 'tcp', reason: reasonForAll };
+  if (!handle) return { transport: 'tcp', reason: socket.connecting ? 'connecting' : 'closed' };
+  if (connectionOf(handle)?.isSwitched) return { transport: 'shm' };
+  return { transport: 'tcp', reason: reasonOf(handle) };
+}

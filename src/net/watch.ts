@@ -1,0 +1,120 @@
+import { internals, type OnRead, type Status, type StreamRequest, type TcpHandle } from './internals.js';
+import { observe } from './observe.js';
+import { settings } from './settings.js';
+import { setReason } from './transport.js';
+import { Fallback, propose } from './upgrade.js';
+
+/** A connection is worth a switch after so many reads, or writes, or bytes. */
+const EXCHANGES = 8;
+const BYTES = 64 * 1024;
+/** After a proposal in vain, when it has carried so many times more. */
+const BACKOFF = 16;
+
+const kWatch = Symbol('shmloop watch');
+
+interface WatchedHandle extends TcpHandle {
+  [kWatch]: Watch;
+}
+
+let prototype: object | undefined;
+
+/** A connection that this domain made is established: it switches when it has proved worth it, or at once. */
+export function watchConnected(tcp: TcpHandle): void {
+  const watch = new Watch(tcp);
+  if (settings.upgrade === 'eager') watch.propose();
+  else watch.start();
+}
+
+/** Counts what goes through a connection, up to the point where that no longer matters. */
+class Watch {
+  readonly #tcp: TcpHandle;
+  #reads = 0;
+  #writes = 0;
+  #factor = 1;
+  #onread: OnRead | undefined;
+  readonly #counted: OnRead;
+
+  constructor(tcp: TcpHandle) {
+    this.#tcp = tcp;
+    const watch = this;
+    this.#counted = function (this: TcpHandle, memory) {
+      const onread = watch.#onread as OnRead;
+      if (++watch.#reads >= EXCHANGES * watch.#factor || watch.isBig) watch.propose();
+      return onread.call(this, memory);
+    } as OnRead;
+  }
+
+  start(): void {
+    setReason(this.#tcp, 'traffic');
+    const handle = this.#tcp as WatchedHandle;
+    handle[kWatch] = this;
+    this.#onread = handle.onread;
+    handle.onread = this.#counted;
+    prototype ??= watchedPrototype();
+    Object.setPrototypeOf(handle, prototype);
+  }
+
+  wrote(): void {
+    if (++this.#writes >= EXCHANGES * this.#factor || this.isBig) this.propose();
+  }
+
+  get isBig(): boolean {
+    return this.#tcp.bytesRead + this.#tcp.bytesWritten >= BYTES * this.#factor;
+  }
+
+  propose(): void {
+    this.#stop();
+    setReason(this.#tcp, 'negotiating');
+    propose(this.#tcp).catch((error) => this.#failed(error));
+  }
+
+  #stop(): void {
+    if (this.#onread === undefined) return;
+    const handle = this.#tcp;
+    Object.setPrototypeOf(handle, internals.TCP.prototype);
+    if (handle.onread === this.#counted) handle.onread = this.#onread;
+    this.#onread = undefined;
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof Fallback)) observe.debug('proposal failed: %s', (error as Error).stack);
+    const reason = error instanceof Fallback ? error.reason : 'handshake';
+    if (this.#tcp.fd < 0) return;
+    this.#factor *= BACKOFF;
+    this.#reads = 0;
+    this.#writes = 0;
+    this.start();
+    setReason(this.#tcp, reason);
+    observe.fallback(this.#tcp, reason);
+  }
+}
+
+function watchedPrototype(): object {
+  const { TCP } = internals as unknown as { TCP: new (type: number) => WatchedHandle };
+
+  class WatchedTcp extends TCP {
+    declare [kWatch]: Watch;
+
+    override writeBuffer(request: StreamRequest, data: Uint8Array): Status {
+      this[kWatch].wrote();
+      return super.writeBuffer(request, data);
+    }
+
+    override writev(request: StreamRequest, chunks: (Uint8Array | string)[], areBuffers: boolean): Status {
+      this[kWatch].wrote();
+      return super.writev(request, chunks, areBuffers);
+    }
+
+    override writeUtf8String(request: StreamRequest, text: string): Status {
+      this[kWatch].wrote();
+      return super.writeUtf8String(request, text);
+    }
+
+    override writeLatin1String(request: StreamRequest, text: string): Status {
+      this[kWatch].wrote();
+      return super.writeLatin1String(request, text);
+    }
+  }
+  Object.defineProperty(WatchedTcp, 'name', { value: 'TCP' });
+  return WatchedTcp.prototype;
+}

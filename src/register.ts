@@ -1,0 +1,6 @@
+/**
+ * For `node --import shmloop/register app.js`: every TCP connection of the program, and of the workers and child
+ * processes that inherit `NODE_OPTIONS`, may go through shared memory.
+ * @packageDocumentation
+ */
+import './net/index.js';
