@@ -15,7 +15,7 @@ const LONGEST = 0.05;
 /** A peer that is parked, too, takes so long at most to wake up and answer: then both are awake. */
 const PROBE = 0.2;
 /** Waits for which polling is left alone after it failed again and again. */
-const MOST_SKIPPED = 1024;
+const MOST_SKIPPED = 64;
 
 /**
  * Decides between polling and parking, as KVM's halt polling does (Linux, virt/kvm/kvm_main.c): a wait

@@ -104,7 +104,6 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   readStart(): Status {
     this.#incoming.start();
     this.waitingChanged();
-    this.port.activate();
     return 0;
   }
 
@@ -303,6 +302,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     const isWaiting = this.#incoming.isWanted || this.#outgoing.waitingBytes > 0;
     if (isWaiting && this.tcp.hasRef()) this.port.ref();
     else this.port.unref();
+    if (isWaiting) this.port.activate();
   }
 
   #end(): void {

@@ -115,9 +115,10 @@ export class Incoming {
 
   /** Parks until the peer publishes. @returns false when there is something */
   arm(): boolean {
-    if (this.#isOver || this.#isPeerGone || (!this.#isWanted && this.#isConfirmed)) return true;
+    if (this.#isOver || (!this.#isWanted && this.#isConfirmed)) return true;
+    if (this.#isWanted && (this.#tcpEnd !== 0 || (this.#via === 'tcp' && this.#early !== undefined))) return false;
     // TCP comes first: it wakes by itself.
-    if (this.#via === 'tcp' && this.#until >= 0) return true;
+    if (this.#isPeerGone || (this.#via === 'tcp' && this.#until >= 0)) return true;
     return this.#guard(() => this.#reader.park('event'), true);
   }
 
