@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Link, Port } from '../link/index.js';
 import { Connection, connections, type Counts, type Host } from './connection.js';
 import { internals, type TcpHandle } from './internals.js';
@@ -45,8 +46,10 @@ function releaseParser(tcp: TcpHandle): void {
   const nobody = () => {};
   owner.on('data', nobody);
   owner.removeListener('data', nobody);
+  // The stream believes that a read is under way, since the parser took what that one would have brought.
+  if (!tcp.reading) owner.push('');
 }
 
-interface HttpSocket extends NodeJS.EventEmitter {
+interface HttpSocket extends Duplex {
   parser?: unknown;
 }

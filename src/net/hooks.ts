@@ -1,7 +1,9 @@
+import { syncBuiltinESMExports } from 'node:module';
 import { codeOf } from '../errors.js';
 import { native } from '../native.js';
 import { adopt, markSeen } from './accepted.js';
 import { connections } from './connection.js';
+import { facadeIfAwaited, hookCppConsumers } from './facade.js';
 import { type Address, type ConnectRequest, internals, loadInternals, type Status, type TcpHandle } from './internals.js';
 import { observe } from './observe.js';
 import { announcePort, withdrawPort } from './ports.js';
@@ -36,6 +38,8 @@ export function install(): void {
   hookConnect('connect6');
   hookListen();
   hookReading();
+  hookCppConsumers();
+  syncBuiltinESMExports();
   process.on('exit', () => {
     for (const connection of connections) connection.flush();
   });
@@ -83,8 +87,9 @@ function hookConnect(name: 'connect' | 'connect6'): void {
 
 /** Before the socket hears of it. */
 function connected(tcp: TcpHandle): void {
-  if (native().localPorts(tcp.fd) === 0) setReason(tcp, 'address');
-  else watchConnected(tcp);
+  if (native().localPorts(tcp.fd) === 0) return setReason(tcp, 'address');
+  facadeIfAwaited(tcp);
+  watchConnected(tcp);
 }
 
 function hookListen(): void {

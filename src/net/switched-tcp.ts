@@ -150,11 +150,6 @@ function switchedPrototype(): object {
       return this[kConnection].writeQueueSize;
     }
 
-    /** C++ would read TCP beneath: whoever asks has to listen to the socket instead. */
-    override get isStreamBase(): boolean {
-      return false;
-    }
-
     override readStart(): Status {
       return this[kConnection].readStart();
     }

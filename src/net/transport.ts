@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
-import type { TcpHandle } from './internals.js';
+import type { StreamHandle, TcpHandle } from './internals.js';
 import type { Reason } from './reasons.js';
+import { tcpBeneath } from './facade.js';
 import { connectionOf } from './switched-tcp.js';
 
 const kReason = Symbol('shmloop reason');
@@ -28,9 +29,10 @@ export function reasonOf(tcp: object): Reason {
  * @returns `'shm'` when they go through shared memory; else `'tcp'`, and the reason
  */
 export function transportOf(socket: Socket): Transport {
-  const handle = (socket as unknown as { _handle?: object | null })._handle;
+  const handle = (socket as unknown as { _handle?: StreamHandle | null })._handle;
   if (reasonForAll !== undefined) return { transport: 'tcp', reason: reasonForAll };
   if (!handle) return { transport: 'tcp', reason: socket.connecting ? 'connecting' : 'closed' };
-  if (connectionOf(handle)?.isSwitched) return { transport: 'shm' };
-  return { transport: 'tcp', reason: reasonOf(handle) };
+  const tcp = tcpBeneath(handle);
+  if (connectionOf(tcp)?.isSwitched) return { transport: 'shm' };
+  return { transport: 'tcp', reason: reasonOf(tcp) };
 }

@@ -1,0 +1,257 @@
+import tls from 'node:tls';
+import { native } from '../native.js';
+import { internals, type JsStreamHandle, type Status, type StreamRequest, type TcpHandle, UV_EOF } from './internals.js';
+import { connectionOf } from './switched-tcp.js';
+import { isLocalTarget } from './tuple.js';
+
+/**
+ * What C++ uses in place of a TCP handle: TLS and HTTP/2 read and write their stream below JavaScript, where no
+ * switch can reach. It is a stream for C++ on the one side, and uses the handle on the other as `node:net` does,
+ * on TCP or switched.
+ */
+interface Facade extends JsStreamHandle {
+  [kTcp]: TcpHandle;
+  /** Who is told of errors: the stream on top, if there is one. */
+  [kConsumer]: JsStreamHandle;
+  [key: symbol]: unknown;
+}
+
+interface SocketLike {
+  _handle: TcpHandle | JsStreamHandle | null;
+  connecting: boolean;
+  parser?: unknown;
+}
+
+const kTcp = Symbol('shmloop tcp');
+const kConsumer = Symbol('shmloop consumer');
+
+/** Sockets that C++ will use once they are connected. */
+const awaiting = new WeakSet<SocketLike>();
+let isWrapping = false;
+let isLocalConnect = false;
+let prototype: object | undefined;
+
+/** Makes TLS and HTTP/2 use a facade for connections within this host. */
+export function hookCppConsumers(): void {
+  hookStreamBase();
+  hookTls();
+  const { TCP } = internals;
+  const isTcp = TCP[Symbol.hasInstance as unknown as keyof typeof TCP] as unknown as (value: unknown) => boolean;
+  Object.defineProperty(TCP, Symbol.hasInstance, {
+    value: (value: unknown) => isTcp.call(TCP, value) || (value as Facade | null)?.[kTcp] !== undefined,
+  });
+}
+
+/** The TCP handle that a stream is made of: beneath TLS, and beneath a facade. */
+export function tcpBeneath(handle: object): object {
+  const { _parent: parent, [kTcp]: tcp } = handle as { _parent?: object; [kTcp]?: object };
+  return tcp ?? (parent ? tcpBeneath(parent) : handle);
+}
+
+/** A connection is established: if C++ asked for its stream before, it gets the facade now. */
+export function facadeIfAwaited(tcp: TcpHandle): void {
+  const owner = ownerOf(tcp);
+  if (owner !== undefined && awaiting.has(owner)) putBefore(owner, tcp);
+}
+
+/** Whoever reads `isStreamBase` is about to hand the stream to C++. */
+function hookStreamBase(): void {
+  Object.defineProperty(internals.TCP.prototype, 'isStreamBase', {
+    configurable: true,
+    get(this: TcpHandle): boolean {
+      const owner = ownerOf(this);
+      if (owner === undefined || owner._handle !== this || isWrapping) return true;
+      // Node's HTTP server gives it back when somebody else wants the data, or does without.
+      if (owner.parser) return connectionOf(this) === undefined;
+      if (owner.connecting) awaiting.add(owner);
+      else if (isLocal(this)) putBefore(owner, this);
+      return true;
+    },
+  });
+}
+
+type WrapHandle = (
+  this: tls.TLSSocket,
+  wrap: SocketLike | null,
+  handle: TcpHandle | undefined,
+  ...rest: unknown[]
+) => JsStreamHandle;
+
+function hookTls(): void {
+  const prototype = tls.TLSSocket.prototype as unknown as { _wrapHandle: WrapHandle };
+  const { _wrapHandle: wrapHandle } = prototype;
+  prototype._wrapHandle = function (wrap, handle, ...rest) {
+    const beneath = beneathTls(this, wrap, handle);
+    isWrapping = true;
+    try {
+      const stream = wrapHandle.call(this, wrap, beneath as TcpHandle | undefined, ...rest);
+      if (isFacade(beneath)) beneath[kConsumer] = stream;
+      return stream;
+    } finally {
+      isWrapping = false;
+    }
+  };
+  hookTlsConnect();
+}
+
+/** The host is known here, and not any more where the handle is made: TLS to other hosts stays as it is. */
+function hookTlsConnect(): void {
+  const { connect } = tls;
+  tls.connect = function (this: unknown, ...args: unknown[]) {
+    const before = isLocalConnect;
+    isLocalConnect = isLocalTarget(args);
+    try {
+      return Reflect.apply(connect, this, args);
+    } finally {
+      isLocalConnect = before;
+    }
+  } as typeof tls.connect;
+}
+
+function beneathTls(socket: tls.TLSSocket, wrap: SocketLike | null, handle: TcpHandle | undefined) {
+  if (handle === undefined || handle === null) {
+    const { pipe } = (socket as unknown as { _tlsOptions: { pipe?: boolean } })._tlsOptions;
+    if (pipe || !isLocalConnect) return handle;
+    const tcp = new internals.TCP(0);
+    setOwner(tcp, socket);
+    return facadeOf(tcp, socket);
+  }
+  if (isFacade(handle) || !(handle instanceof internals.TCP)) return handle;
+  if (wrap !== null) return isLocal(handle) && wrap._handle === handle ? putBefore(wrap, handle) : handle;
+  // One of several addresses that are tried: it is connecting, or has connected.
+  return isLocalConnect || awaiting.has(socket as unknown as SocketLike) || isLocal(handle)
+    ? facadeOf(handle, socket)
+    : handle;
+}
+
+function putBefore(owner: SocketLike, tcp: TcpHandle): Facade {
+  const { onread, reading } = tcp;
+  const facade = facadeOf(tcp, owner);
+  facade.onread = onread;
+  facade.reading = reading;
+  owner._handle = facade;
+  return facade;
+}
+
+function facadeOf(tcp: TcpHandle, owner: object): Facade {
+  prototype ??= facadePrototype();
+  const facade = new internals.JSStream() as Facade;
+  Object.setPrototypeOf(facade, prototype);
+  facade[kTcp] = tcp;
+  facade[kConsumer] = facade;
+  setOwner(facade, owner);
+  tcp.onread = (memory) => {
+    arrived(facade, memory);
+    return undefined;
+  };
+  return facade;
+}
+
+function arrived(facade: Facade, memory: ArrayBuffer | undefined): void {
+  const { streamBaseState, kReadBytesOrError, kArrayBufferOffset } = internals;
+  const status = streamBaseState[kReadBytesOrError] as number;
+  if (status > 0) {
+    facade.readBuffer(new Uint8Array(memory as ArrayBuffer, streamBaseState[kArrayBufferOffset] as number, status));
+  } else if (status === UV_EOF) {
+    facade.emitEOF();
+  } else if (status < 0) {
+    // A JSStream has no way to say so; the one on top hears it as from its own handle.
+    facade[kConsumer].onread(undefined);
+  }
+}
+
+function isFacade(handle: unknown): handle is Facade {
+  return (handle as Facade | null)?.[kTcp] !== undefined;
+}
+
+function isLocal(tcp: TcpHandle): boolean {
+  return tcp.fd >= 0 && native().localPorts(tcp.fd) !== 0;
+}
+
+function ownerOf(tcp: TcpHandle): SocketLike | undefined {
+  return (tcp as unknown as Record<symbol, SocketLike | undefined>)[internals.owner];
+}
+
+function setOwner(handle: object, owner: object): void {
+  (handle as Record<symbol, object>)[internals.owner] = owner;
+}
+
+function facadePrototype(): object {
+  const { JSStream, WriteWrap, ShutdownWrap, streamBaseState, kLastWriteWasAsync } = internals;
+  const Base = JSStream as unknown as new () => Facade;
+
+  class TcpFacade extends Base {
+    declare [kTcp]: TcpHandle;
+
+    onreadstart(): Status {
+      this[kTcp].reading = true;
+      return this[kTcp].readStart();
+    }
+
+    onreadstop(): Status {
+      this[kTcp].reading = false;
+      return this[kTcp].readStop();
+    }
+
+    isClosing(): boolean {
+      return this[kTcp].fd < 0;
+    }
+
+    onwrite(request: StreamRequest, buffers: Uint8Array[]): Status {
+      const own = new WriteWrap();
+      own.oncomplete = (status) => this.finishWrite(request, status);
+      // Kept until it is done: the kernel may read from it.
+      own.handle = buffers;
+      const status = this[kTcp].writev(own, buffers, true);
+      // Never within this call: C++ is in the midst of the write.
+      if (status === 0 && !streamBaseState[kLastWriteWasAsync]) setImmediate(() => this.finishWrite(request, 0));
+      return status;
+    }
+
+    onshutdown(request: StreamRequest): Status {
+      const own = new ShutdownWrap();
+      own.oncomplete = (status) => this.finishShutdown(request, status);
+      return this[kTcp].shutdown(own);
+    }
+
+    override close(callback?: () => void): void {
+      this[kTcp].close(callback && (() => callback.call(this)));
+    }
+
+    override get fd(): number {
+      return this[kTcp].fd;
+    }
+
+    override get bytesRead(): number {
+      return this[kTcp].bytesRead;
+    }
+
+    override get bytesWritten(): number {
+      return this[kTcp].bytesWritten;
+    }
+
+    get writeQueueSize(): number {
+      return this[kTcp].writeQueueSize;
+    }
+  }
+  Object.defineProperty(TcpFacade, 'name', { value: 'TCP' });
+  forwardTheRest(TcpFacade.prototype);
+  return TcpFacade.prototype;
+}
+
+/** Whatever a TCP handle can do and a stream cannot, as this Node has it. */
+function forwardTheRest(facade: object): void {
+  for (let from: object = internals.TCP.prototype; from !== Object.prototype; from = Object.getPrototypeOf(from)) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(from))) {
+      if (name in facade || typeof value !== 'function') continue;
+      Object.defineProperty(facade, name, {
+        configurable: true,
+        writable: true,
+        value(this: Facade, ...args: unknown[]) {
+          const tcp = this[kTcp] as unknown as Record<string, (...args: unknown[]) => unknown>;
+          return tcp[name]?.(...args);
+        },
+      });
+    }
+  }
+}
