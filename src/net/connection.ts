@@ -65,7 +65,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     this.port = port;
     this.#counts = counts;
     this.#host = host;
-    this.#incoming = new Incoming(this, port.reader as RingReader);
+    this.#incoming = new Incoming(this, port.reader as RingReader, counts.read + raw.bytesRead(tcp));
     this.#outgoing = new Outgoing(this, port.writer as RingWriter, port.peerRing?.memory.capacity as number);
     port.handler = this;
     port.unref();
@@ -195,21 +195,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
       this.#incoming.tcpEnded(status);
       this.port.activate();
     } else if (status > 0) {
-      const offset = streamBaseState[kArrayBufferOffset] as number;
-      const copy = () =>
-        memory === undefined
-          ? Uint8Array.from((this.#host.userBuffer as Uint8Array).subarray(0, status))
-          : new Uint8Array(memory, offset, status);
-      if (!this.#incoming.tcpArrived(copy)) {
-        this.port.activate();
-        return undefined;
-      }
-      streamBaseState[kReadBytesOrError] = status;
-      streamBaseState[kArrayBufferOffset] = offset;
-      const next = this.#host.deliverTcp(memory);
-      if (!this.#isClosed) this.#incoming.tcpDelivered();
-      if (!this.#isClosed && this.#incoming.isViaRing) this.port.activate();
-      return next;
+      return this.#tcpBrought(memory, status, streamBaseState[kArrayBufferOffset] as number);
     }
     return undefined;
   }
@@ -233,10 +219,6 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   }
 
   // As its two directions see it.
-
-  tcpPosition(): number {
-    return this.#counts.read + raw.bytesRead(this.tcp);
-  }
 
   room(length: number): Uint8Array {
     return this.#host.room(length);
@@ -303,6 +285,23 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     if (isWaiting && this.tcp.hasRef()) this.port.ref();
     else this.port.unref();
     if (isWaiting) this.port.activate();
+  }
+
+  #tcpBrought(memory: ArrayBuffer | undefined, length: number, offset: number): Uint8Array | undefined {
+    const { streamBaseState, kReadBytesOrError, kArrayBufferOffset } = internals;
+    const now = this.#incoming.tcpArrived(length, (from) =>
+      memory === undefined
+        ? Uint8Array.from((this.#host.userBuffer as Uint8Array).subarray(from, length))
+        : new Uint8Array(memory, offset + from, length - from),
+    );
+    let next: Uint8Array | undefined;
+    if (now > 0) {
+      streamBaseState[kReadBytesOrError] = now;
+      streamBaseState[kArrayBufferOffset] = offset;
+      next = this.#host.deliverTcp(memory);
+    }
+    if (!this.#isClosed && (this.#incoming.tcpDelivered() || now < length)) this.port.activate();
+    return next;
   }
 
   #end(): void {

@@ -9,8 +9,6 @@ const MAX_READ = 64 * 1024;
 const HEADER = 8;
 
 export interface IncomingOwner {
-  /** Bytes that came over TCP since the connection began. */
-  tcpPosition(): number;
   /** Memory for at most `length` bytes to be delivered. */
   room(length: number): Uint8Array;
   /** Delivers the first `length` bytes of what {@link room} gave. */
@@ -41,6 +39,8 @@ export class Incoming {
   #isWanted = false;
   #isConfirmed = false;
   #isPeerGone = false;
+  /** Bytes of TCP that were delivered. */
+  #tcpPosition: number;
   /** What TCP brought although the ring is not empty yet: it comes after. */
   #early: Uint8Array | undefined;
   #tcpEnd: Status = 0;
@@ -54,9 +54,11 @@ export class Incoming {
   /** Bytes of the stream that came through the ring. */
   ringBytes = 0;
 
-  constructor(owner: IncomingOwner, reader: RingReader) {
+  /** @param tcpPosition bytes that TCP has brought since the connection began */
+  constructor(owner: IncomingOwner, reader: RingReader, tcpPosition: number) {
     this.#owner = owner;
     this.#reader = reader;
+    this.#tcpPosition = tcpPosition;
   }
 
   get isWanted(): boolean {
@@ -123,20 +125,28 @@ export class Incoming {
   }
 
   /**
-   * TCP has bytes. @returns whether they are to be delivered now
+   * TCP brought bytes. Some of them may come after what is in the ring: who sent those said so there before.
+   * @param rest copies those after the first so many
+   * @returns how many are to be delivered now
    */
-  tcpArrived(copy: () => Uint8Array): boolean {
-    // Its turn may have come without anybody having looked.
-    if (this.#via === 'ring') this.#goOn();
-    if (!this.isViaRing) return true;
-    this.#early = copy();
-    this.#owner.readTcp(false);
-    return false;
+  tcpArrived(length: number, rest: (from: number) => Uint8Array): number {
+    this.#goOn();
+    let now = length;
+    if (this.#via === 'ring') now = 0;
+    else if (this.#until >= 0) now = Math.min(length, this.#until - this.#tcpPosition);
+    this.#tcpPosition += now;
+    if (now < length) {
+      this.#early = rest(now);
+      this.#owner.readTcp(false);
+    }
+    return now;
   }
 
-  /** TCP's bytes were delivered: whether the ring is next. */
-  tcpDelivered(): void {
-    if (this.#until >= 0) this.#goOn();
+  /** What arrived was delivered: the ring may be next. @returns whether there is something to do */
+  tcpDelivered(): boolean {
+    if (this.#until < 0) return false;
+    this.#goOn();
+    return this.#via === 'ring';
   }
 
   tcpEnded(status: Status): void {
@@ -158,16 +168,14 @@ export class Incoming {
     this.#owner.readTcp(this.#isWanted && this.#early === undefined && this.#tcpEnd === 0);
   }
 
-  #tcpPosition(): number {
-    return this.#owner.tcpPosition() - (this.#early?.length ?? 0);
-  }
-
   #deliverEarly(): void {
     const early = this.#early as Uint8Array;
-    const memory = this.#owner.room(early.length);
-    const length = Math.min(memory.length, early.length);
+    const turn = this.#until < 0 ? early.length : Math.min(early.length, this.#until - this.#tcpPosition);
+    const memory = this.#owner.room(turn);
+    const length = Math.min(memory.length, turn);
     memory.set(early.subarray(0, length));
     this.#early = length < early.length ? early.subarray(length) : undefined;
+    this.#tcpPosition += length;
     this.#owner.deliver(memory, length);
     if (!this.#isOver) this.#watch();
   }
@@ -192,7 +200,7 @@ export class Incoming {
   /** TCP has ended, and there is nothing before it. */
   #finish(): void {
     this.#isOver = true;
-    const isCut = this.#via === 'tcp' && this.#until > this.#tcpPosition();
+    const isCut = this.#via === 'tcp' && this.#until > this.#tcpPosition;
     const isReset = this.#tcpEnd === UV_EOF && !this.#hasEnded && this.#owner.isUnreadByPeer();
     this.#owner.deliverEnd(isCut || isReset ? UV_ECONNRESET : this.#tcpEnd);
   }
@@ -239,7 +247,7 @@ export class Incoming {
   }
 
   #reachUntil(): boolean {
-    const at = this.#tcpPosition();
+    const at = this.#tcpPosition;
     if (at > this.#until) throw broken('TCP goes on where the ring should');
     if (at < this.#until) return false;
     this.#until = -1;
@@ -251,7 +259,7 @@ export class Incoming {
     if (type === TYPE.fromTcp && this.#via === 'tcp' && length === OFFSET_LENGTH) {
       this.#reader.copyOut(HEADER, length, this.#offset, 0);
       const until = this.#offset.readDoubleLE();
-      if (!Number.isSafeInteger(until) || until < this.#tcpPosition()) throw broken(`a switch at byte ${until}`);
+      if (!Number.isSafeInteger(until) || until < this.#tcpPosition) throw broken(`a switch at byte ${until}`);
       this.#until = until;
     } else if (type === TYPE.toTcp && this.#via === 'ring' && length === 0) {
       this.#via = 'tcp';
