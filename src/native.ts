@@ -68,6 +68,8 @@ export interface Native {
   acceptUnix(listener: Descriptor): Descriptor | null;
   allowDescriptors(socket: Descriptor): void;
   peerCredentials(socket: Descriptor): [pid: number, uid: number, gid: number];
+  /** Inodes of both ends of a connected socket, by the kernel's word, or null where it does not tell. */
+  socketInodes(socket: Descriptor): [own: number, peer: number] | null;
   /** @returns false when the socket's buffer is full */
   sendMessage(socket: Descriptor, bytes: Uint8Array, descriptors: readonly Descriptor[]): boolean;
   /**
@@ -92,9 +94,7 @@ export interface Native {
     sourcePort: number,
     destination: Uint8Array,
     destinationPort: number,
-  ):
-    | [state: number, inode: bigint, uid: number, cookie: bigint, pacingRate: bigint, networkNamespace: bigint]
-    | null;
+  ): [state: number, inode: bigint, uid: number, cookie: bigint, pacingRate: bigint, networkNamespace: bigint] | null;
   setPacingRate(fd: number, rate: bigint): void;
 
   /** @returns the descriptor that holds the lock until closed, or null when another holds it */

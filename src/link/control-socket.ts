@@ -57,6 +57,11 @@ export class ControlSocket {
     }
   }
 
+  /** Inodes of both its ends, or null where the kernel does not tell. */
+  inodes(): [own: number, peer: number] | null {
+    return this.#closed ? null : native().socketInodes(this.#socket);
+  }
+
   /** Does what there is to do, without an event. */
   pump(): void {
     if (!this.#closed) this.#ready();

@@ -166,6 +166,11 @@ export class Link implements Pollable, PortLink {
     if (this.#references === 0) this.#control.unref();
   }
 
+  /** What the kernel calls the two ends of the link, which no peer can choose; null where it does not tell. */
+  inodes(): [own: number, peer: number] | null {
+    return this.#control.inodes();
+  }
+
   /** Says something outside of any channel, in order with what is said of channels: a topic and at most 500 characters. */
   tell(text: string): void {
     this.#control.send({ kind: 'tell', text });

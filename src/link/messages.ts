@@ -11,7 +11,19 @@ const MAX_TEXT = 512;
 /** The longest control message. */
 export const MAX_MESSAGE = FIXED + MAX_TEXT;
 
-const KINDS = ['hello', 'welcome', 'ready', 'rejected', 'open', 'accept', 'refuse', 'closed', 'forget', 'bye', 'tell'] as const;
+const KINDS = [
+  'hello',
+  'welcome',
+  'ready',
+  'rejected',
+  'open',
+  'accept',
+  'refuse',
+  'closed',
+  'forget',
+  'bye',
+  'tell',
+] as const;
 export type Kind = (typeof KINDS)[number];
 
 const DIRECTIONS = ['both', 'send', 'receive', 'any'] as const;

@@ -1,5 +1,5 @@
-import type { Direction } from './messages.js';
 import type { Link } from './link.js';
+import type { Direction } from './messages.js';
 import type { Port } from './port.js';
 
 /** What a bound name does with those who open channels to it. */

@@ -3,6 +3,8 @@ import { internals, type Status, type TcpHandle } from './internals.js';
 import { announcePort, isAnnounced } from './ports.js';
 import { rememberContext } from './scope.js';
 import { isPortAllowed } from './settings.js';
+import { countConnection } from './summary.js';
+import { setReason } from './transport.js';
 import { keyOf, tupleOf } from './tuple.js';
 
 const kPeerPort = Symbol('shmloop peer port');
@@ -42,9 +44,11 @@ export function adopt(tcp: TcpHandle): void {
   if (handle[kSeen]) return;
   handle[kSeen] = true;
   const ports = native().localPorts(handle.fd);
-  if (ports === 0) return;
+  countConnection(tcp);
+  if (ports === 0) return setReason(tcp, 'address');
   const own = Math.floor(ports / 65_536);
-  if (!isPortAllowed(own)) return;
+  if (!isPortAllowed(own)) return setReason(tcp, 'port');
+  setReason(tcp, 'unasked');
   if (!isAnnounced(own)) announcePort(own);
   rememberContext(handle);
   track(handle, ports % 65_536);

@@ -1,10 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { Link, Port } from '../link/index.js';
-import { Connection, connections, type Counts, type Host } from './connection.js';
+import { Connection, type Counts, connections, type Host } from './connection.js';
 import { internals, type TcpHandle } from './internals.js';
 import { observe } from './observe.js';
+import { encode } from './proposal.js';
 import { settings } from './settings.js';
-import { HandleHost, switchHandle } from './switched-tcp.js';
+import { countSwitched } from './summary.js';
+import { connectionOf, HandleHost, switchHandle, unswitchHandle } from './switched-tcp.js';
 import { setReason } from './transport.js';
 
 /** A switched connection, as its link's messages name it. */
@@ -14,6 +16,8 @@ export interface Session {
 
 /** By their names, which both ends know. */
 export const sessions = new Map<string, Session>();
+
+const sides = new WeakMap<Connection, { link: Link; session: string }>();
 
 /** Whether the cap of memory leaves room for one more ring. */
 export function hasRoomForRing(): boolean {
@@ -27,13 +31,36 @@ export function attach(tcp: TcpHandle, port: Port, link: Link, session: string, 
   const connection = new Connection(tcp, port, counts, host);
   switchHandle(tcp, connection);
   setReason(tcp, 'negotiating');
-  connection.onConfirmed = () => observe.upgrade(tcp, key);
+  sides.set(connection, { link, session });
+  connection.onConfirmed = () => {
+    countSwitched(tcp);
+    observe.upgrade(tcp, key);
+  };
   connection.onLeft = () => sessions.delete(session);
   sessions.set(session, {
     peerMoved: (from, consumed, partOfFrame) => {
-      if (from === link) connection.peerDetached(consumed, partOfFrame);
+      if (from !== link) return;
+      connection.peerDetached(consumed, partOfFrame);
+      setReason(tcp, 'moved');
+      observe.downgrade(tcp, 'moved');
     },
   });
+}
+
+/**
+ * Goes back to TCP for good: the peer is told how far the ring was read, and sends the rest over TCP.
+ * @returns what came over TCP already, ahead of its turn
+ */
+export function leaveRings(tcp: TcpHandle): Uint8Array | undefined {
+  const connection = connectionOf(tcp);
+  if (connection === undefined) return undefined;
+  const { link, session } = sides.get(connection) as { link: Link; session: string };
+  const early = connection.detach((consumed, partOfFrame) =>
+    link.tell(encode({ kind: 'moved', session, consumed, partOfFrame })),
+  );
+  unswitchHandle(tcp);
+  observe.downgrade(tcp, 'moved');
+  return early;
 }
 
 /**

@@ -173,13 +173,15 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
 
   /**
    * Leaves the rings for good, since another process gets the socket.
-   * @returns how much of the ring was read: the peer sends the rest over TCP
+   * @param tell tells the peer how much of the ring was read, while it still has its end
+   * @returns what TCP brought ahead of its turn
    */
-  detach(): [consumed: number, partOfFrame: number] {
-    const { position } = this.#incoming;
+  detach(tell: (consumed: number, partOfFrame: number) => void): Uint8Array | undefined {
+    tell(...this.#incoming.position);
     this.#guard(() => this.#outgoing.leave());
+    const early = this.#incoming.takeEarly();
     this.#leave();
-    return position;
+    return early;
   }
 
   /** The peer gave its socket away: it read so much of the ring, and TCP is to have the rest. */

@@ -1,6 +1,13 @@
 import tls from 'node:tls';
 import { native } from '../native.js';
-import { internals, type JsStreamHandle, type Status, type StreamRequest, type TcpHandle, UV_EOF } from './internals.js';
+import {
+  internals,
+  type JsStreamHandle,
+  type Status,
+  type StreamRequest,
+  type TcpHandle,
+  UV_EOF,
+} from './internals.js';
 import { connectionOf } from './switched-tcp.js';
 import { isLocalTarget } from './tuple.js';
 
@@ -46,6 +53,20 @@ export function hookCppConsumers(): void {
 export function tcpBeneath(handle: object): object {
   const { _parent: parent, [kTcp]: tcp } = handle as { _parent?: object; [kTcp]?: object };
   return tcp ?? (parent ? tcpBeneath(parent) : handle);
+}
+
+/** The TCP handle of a socket, which has it itself from now on, if there was a facade before it. */
+export function restoreHandle(socket: object): TcpHandle | undefined {
+  const owner = socket as SocketLike;
+  const handle = owner._handle;
+  if (isFacade(handle)) {
+    const tcp = handle[kTcp];
+    tcp.onread = handle.onread;
+    tcp.reading = handle.reading as boolean;
+    owner._handle = tcp;
+    return tcp;
+  }
+  return handle instanceof internals.TCP ? (handle as TcpHandle) : undefined;
 }
 
 /** A connection is established: if C++ asked for its stream before, it gets the facade now. */

@@ -4,13 +4,22 @@ import { native } from '../native.js';
 import { adopt, markSeen } from './accepted.js';
 import { connections } from './connection.js';
 import { facadeIfAwaited, hookCppConsumers } from './facade.js';
-import { type Address, type ConnectRequest, internals, loadInternals, type Status, type TcpHandle } from './internals.js';
+import { hookHandoff } from './handoff.js';
+import {
+  type Address,
+  type ConnectRequest,
+  internals,
+  loadInternals,
+  type Status,
+  type TcpHandle,
+} from './internals.js';
 import { observe } from './observe.js';
 import { announcePort, withdrawPort } from './ports.js';
 import { captureRaw } from './raw.js';
 import { REASONS, type Reason } from './reasons.js';
 import { rememberContext } from './scope.js';
 import { isPortAllowed, readEnvironment } from './settings.js';
+import { countConnection, startSummary } from './summary.js';
 import { kNativeBuffer, kUserBuffer } from './switched-tcp.js';
 import { setReason, setReasonForAll } from './transport.js';
 import { listenForProposals } from './upgrade.js';
@@ -39,6 +48,7 @@ export function install(): void {
   hookListen();
   hookReading();
   hookCppConsumers();
+  hookHandoff();
   syncBuiltinESMExports();
   process.on('exit', () => {
     for (const connection of connections) connection.flush();
@@ -63,6 +73,8 @@ function prepare(): Reason | undefined {
     observe.debug('%s', (error as Error).message);
     return codeOf(error) === 'ERR_ACCESS_DENIED' || codeOf(error) === 'ERR_DLOPEN_DISABLED' ? 'permission' : 'addon';
   }
+  const { SHMLOOP_SUMMARY: file } = process.env;
+  if (file) startSummary(file);
   captureRaw();
   return undefined;
 }
@@ -71,14 +83,15 @@ function hookConnect(name: 'connect' | 'connect6'): void {
   const connect = internals.TCP.prototype[name] as ConnectMethod;
   internals.TCP.prototype[name] = function (this: TcpHandle, request, address, port) {
     markSeen(this);
-    if (!isPortAllowed(port)) {
+    const isAllowed = isPortAllowed(port);
+    if (!isAllowed) {
       setReason(this, 'port');
-      return connect.call(this, request, address, port);
+    } else {
+      rememberContext(this);
     }
-    rememberContext(this);
     const { oncomplete } = request;
     request.oncomplete = function (status, handle, ...rest) {
-      if (status === 0) connected(handle);
+      if (status === 0) connected(handle, isAllowed);
       return oncomplete?.call(this, status, handle, ...rest);
     };
     return connect.call(this, request, address, port);
@@ -86,7 +99,9 @@ function hookConnect(name: 'connect' | 'connect6'): void {
 }
 
 /** Before the socket hears of it. */
-function connected(tcp: TcpHandle): void {
+function connected(tcp: TcpHandle, isAllowed: boolean): void {
+  countConnection(tcp);
+  if (!isAllowed) return;
   if (native().localPorts(tcp.fd) === 0) return setReason(tcp, 'address');
   facadeIfAwaited(tcp);
   watchConnected(tcp);

@@ -22,23 +22,31 @@ export function claimOf(tcp: TcpHandle): Claim {
 }
 
 /**
- * Whether the peer holds the other end of this very connection, by the kernel's word alone: the one socket with
- * the mirrored addresses is established, has the cookie that was claimed, belongs to the uid of the peer, and is
- * the one behind the peer's descriptor. A proxy, a forwarded or reused port, another network namespace, and
- * whoever only heard of the connection fail.
+ * Why to doubt that the peer holds the other end of this very connection, by the kernel's word alone. No doubt is
+ * left when the one socket with the mirrored addresses is established, has the cookie that was claimed, belongs
+ * to the uid of the peer, and is the one behind the peer's descriptor. A proxy, a forwarded or reused port,
+ * another network namespace, and whoever only heard of the connection fail.
  * @param mark what the peer was asked to mark its socket with, if /proc does not show its descriptors
+ * @returns undefined when there is no doubt
  */
-export function holdsOtherEnd(tcp: TcpHandle, tuple: Tuple, claim: Claim, peer: Credentials, mark?: bigint): boolean {
+export function doubtOf(
+  tcp: TcpHandle,
+  tuple: Tuple,
+  claim: Claim,
+  peer: Credentials,
+  mark: bigint | undefined,
+): 'ended' | 'identity' | undefined {
   const [, , namespace] = native().inspectSocket(tcp.fd);
   const { local, remote } = tuple;
   const isV6 = local.address.length === 16;
   const found = native().diagnoseTcp(isV6, remote.address, remote.port, local.address, local.port);
-  if (found === null) return false;
+  if (found === null) return 'identity';
   const [state, inode, uid, cookie, pacingRate, searched] = found;
-  if (state !== ESTABLISHED || inode === 0n || cookie !== claim.cookie || uid !== peer.uid) return false;
   // Where it was looked for is where this end is.
-  if (searched !== namespace) return false;
-  return possesses(peer, claim, inode) || (mark !== undefined && pacingRate === mark);
+  if (searched !== namespace || cookie !== claim.cookie || uid !== peer.uid) return 'identity';
+  if (state !== ESTABLISHED) return 'ended';
+  if (inode === 0n) return 'identity';
+  return possesses(peer, claim, inode) || (mark !== undefined && pacingRate === mark) ? undefined : 'identity';
 }
 
 /** Whether /proc shows the descriptors of the peer at all. */
@@ -51,9 +59,12 @@ export function isVisible(peer: Credentials): boolean {
   }
 }
 
-/** The mark that a peer puts on its socket to show that it holds it: only for who asked, only for this link. */
-export function markFor(nonce: string, linkName: string): bigint {
-  const digest = createHash('sha256').update(`${nonce} ${linkName}`).digest();
+/**
+ * The mark that a holder puts on its socket to show that it holds it: it is for who asked, over this very link.
+ * Who passes the question on to the true holder gets a mark for another link.
+ */
+export function markFor(nonce: string, verifier: number, holder: number): bigint {
+  const digest = createHash('sha256').update(`${nonce} ${verifier} ${holder}`).digest();
   return MARK | (digest.readBigUInt64LE(0) >> 2n);
 }
 

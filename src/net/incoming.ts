@@ -120,8 +120,8 @@ export class Incoming {
     if (this.#isOver || (!this.#isWanted && this.#isConfirmed)) return true;
     if (this.#isWanted && (this.#tcpEnd !== 0 || (this.#via === 'tcp' && this.#early !== undefined))) return false;
     // TCP comes first: it wakes by itself.
-    if (this.#isPeerGone || (this.#via === 'tcp' && this.#until >= 0)) return true;
-    return this.#guard(() => this.#reader.park('event'), true);
+    if (this.#via === 'tcp' && this.#until >= 0) return true;
+    return this.#guard(() => (this.#isPeerGone ? this.#reader.observe() === 0 : this.#reader.park('event')), true);
   }
 
   /**

@@ -121,7 +121,9 @@ export class Outgoing {
 
   /** Parks until there is room. @returns false when there is */
   arm(): boolean {
-    return this.#waiting === undefined || this.#writer === undefined || this.#writer.park(this.#writer.maxFrame, 'event');
+    return (
+      this.#waiting === undefined || this.#writer === undefined || this.#writer.park(this.#writer.maxFrame, 'event')
+    );
   }
 
   /** This process ends: TCP takes what the ring has no room for. */

@@ -1,5 +1,5 @@
 import { codeOf } from '../errors.js';
-import { type Link, Listener, dialAbstract } from '../link/index.js';
+import { dialAbstract, type Link, Listener } from '../link/index.js';
 import { observe } from './observe.js';
 
 /** Names of listening domains are looked for until so many in a row are free: those between may have ended. */

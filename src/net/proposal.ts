@@ -1,6 +1,6 @@
 import type { Claim } from './identity.js';
 import { isReason, type Reason } from './reasons.js';
-import { type End, parseEnd, textOf, type Tuple } from './tuple.js';
+import { type End, parseEnd, type Tuple, textOf } from './tuple.js';
 
 /** The topic of these messages on a link. */
 export const TOPIC = 'net';

@@ -10,6 +10,7 @@ export const REASONS = {
   port: 'SHMLOOP_PORTS excludes the port',
   traffic: 'too little traffic so far to be worth a switch',
   negotiating: 'the two ends are agreeing on the switch',
+  unasked: 'the other end has not asked for a switch, so far at least',
   history: 'bytes went through it before it came to this process',
   peer: 'nobody with shmloop has the other end',
   rejected: 'the peer is another user',

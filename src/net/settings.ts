@@ -47,7 +47,8 @@ export function changeSettings(changes: Partial<NetSettings>): void {
   }
   if (next.upgrade !== 'auto' && next.upgrade !== 'eager') throw invalid('upgrade', 'auto or eager', next.upgrade);
   if (!isCapacity(next.ringSize)) throw invalid('ringSize', 'a power of two from 4096 to 67108864', next.ringSize);
-  if (!(Number.isSafeInteger(next.memory) && next.memory >= 0)) throw invalid('memory', 'a number of bytes', next.memory);
+  if (!(Number.isSafeInteger(next.memory) && next.memory >= 0))
+    throw invalid('memory', 'a number of bytes', next.memory);
   const ranges = next.ports.split(',').map((text) => text.trim());
   const parsed = ranges.filter((text) => text !== '').map(parseRange);
   allowed = parsed.filter(({ isDenied }) => !isDenied);

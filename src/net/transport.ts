@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
+import { tcpBeneath } from './facade.js';
 import type { StreamHandle, TcpHandle } from './internals.js';
 import type { Reason } from './reasons.js';
-import { tcpBeneath } from './facade.js';
 import { connectionOf } from './switched-tcp.js';
 
 const kReason = Symbol('shmloop reason');

@@ -81,5 +81,7 @@ export function isLocalTarget(args: readonly unknown[]): boolean {
 
 function isThisHost(host: string): boolean {
   if (host === 'localhost' || host.endsWith('.localhost') || host === '::1' || host.startsWith('127.')) return true;
-  return isIP(host) !== 0 && Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host));
+  return (
+    isIP(host) !== 0 && Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host))
+  );
 }

@@ -4,8 +4,9 @@ import { type Link, type Port, services, topics } from '../link/index.js';
 import { native } from '../native.js';
 import { findAccepted, untrack, whenAdopted } from './accepted.js';
 import { attach, hasRoomForRing, sessions } from './attach.js';
+import { answerChallenge, challenge, heardMarked, type Role } from './challenge.js';
 import type { Counts } from './connection.js';
-import { type Claim, claimOf, holdsOtherEnd } from './identity.js';
+import { type Claim, claimOf, doubtOf } from './identity.js';
 import type { TcpHandle } from './internals.js';
 import { forgetPort, linksTo } from './ports.js';
 import { decode, encode, type NetMessage, TOPIC } from './proposal.js';
@@ -29,14 +30,18 @@ type Agree = Extract<NetMessage, { kind: 'agree' }>;
 type Propose = Extract<NetMessage, { kind: 'propose' }>;
 
 interface Proposal {
+  readonly tcp: TcpHandle;
   readonly links: readonly Link[];
   settle(answer: { link: Link; agree: Agree } | Fallback): void;
 }
 
 /** Proposals of this domain that wait for an answer. */
 const proposals = new Map<number, Proposal>();
+/** Connections for which this domain agreed, and the channel is not open yet. */
+const agreed = new Map<string, TcpHandle>();
 /** Proposals of others for connections that this domain does not have yet, by key. */
 const awaited = new Map<string, { link: Link; propose: Propose }>();
+const moved = new WeakSet<TcpHandle>();
 let nextId = 1;
 
 /** Makes this domain answer proposals. */
@@ -47,7 +52,7 @@ export function listenForProposals(): void {
       const waiting = awaited.get(key);
       if (waiting === undefined) return;
       awaited.delete(key);
-      consider(waiting.link, waiting.propose, tcp, key);
+      void consider(waiting.link, waiting.propose, tcp, key);
     },
     () => awaited.size > 0,
   );
@@ -65,10 +70,11 @@ export async function propose(tcp: TcpHandle): Promise<void> {
   if (links.length === 0) throw new Fallback('peer');
   demandOpen(tcp);
   const nonce = randomBytes(16).toString('hex');
-  const { link, agree } = await ask(links, tuple, claimOf(tcp), nonce);
+  const { link, agree } = await ask(links, tcp, tuple, nonce);
+  const mark = await challenge(link, agree.id, 'acceptor');
   const verify = () => {
     demandOpen(tcp);
-    if (!holdsOtherEnd(tcp, tuple, agree.claim, link.peer)) throw new Fallback('identity');
+    demandHolder(tcp, tuple, agree.claim, link, mark);
   };
   verify();
   const session = sessionOf(nonce, agree.nonce);
@@ -82,11 +88,13 @@ export async function propose(tcp: TcpHandle): Promise<void> {
   }
 }
 
-async function ask(links: readonly Link[], tuple: Tuple, claim: Claim, nonce: string) {
+async function ask(links: readonly Link[], tcp: TcpHandle, tuple: Tuple, nonce: string) {
   const id = nextId++;
+  const claim = claimOf(tcp);
   const answer = await new Promise<{ link: Link; agree: Agree } | Fallback>((settle) => {
     const timer = setTimeout(() => settle(new Fallback('timeout')), DEADLINE).unref();
     proposals.set(id, {
+      tcp,
       links,
       settle: (result) => {
         clearTimeout(timer);
@@ -126,6 +134,10 @@ function heard(link: Link, text: string): void {
         if (from === link && propose.id === message.id) awaited.delete(key);
       }
       return;
+    case 'challenge':
+      return answerChallenge(link, message, holderOf(link, message));
+    case 'marked':
+      return heardMarked(link, message);
     case 'moved':
       return sessions.get(message.session)?.peerMoved(link, message.consumed, message.partOfFrame);
   }
@@ -139,48 +151,76 @@ function answered(link: Link, id: number, answer: { link: Link; agree: Agree } |
 function heardPropose(link: Link, message: Propose): void {
   const key = mirroredKey(message.tuple);
   const tcp = findAccepted(key, message.tuple.local.port);
-  if (tcp !== undefined) return consider(link, message, tcp, key);
+  if (tcp !== undefined) return void consider(link, message, tcp, key);
   if (awaited.size >= MAX_AWAITED) awaited.delete(awaited.keys().next().value as string);
   awaited.set(key, { link, propose: message });
 }
 
 /** The connection is here: agrees, if the peer is who it says and there are the means. */
-function consider(link: Link, message: Propose, tcp: TcpHandle, key: string): void {
+async function consider(link: Link, message: Propose, tcp: TcpHandle, key: string): Promise<void> {
+  const { id, claim } = message;
   const tuple = { local: message.tuple.remote, remote: message.tuple.local };
-  const decline = (reason: Reason) => link.tell(encode({ kind: 'decline', id: message.id, reason }));
   try {
-    if (!hasRoomForRing()) return decline('memory');
-    if (!holdsOtherEnd(tcp, tuple, message.claim, link.peer)) return decline('identity');
+    if (!hasRoomForRing()) throw new Fallback('memory');
+    const mark = await challenge(link, id, 'proposer');
+    const verify = () => {
+      demandOpen(tcp);
+      demandHolder(tcp, tuple, claim, link, mark);
+    };
+    verify();
     const counts = countsOf(tcp, 0);
     const nonce = randomBytes(16).toString('hex');
     const session = sessionOf(message.nonce, nonce);
-    expectOpen(session, (port) => {
-      const isSame = tcp.fd >= 0 && holdsOtherEnd(tcp, tuple, message.claim, link.peer);
-      if (!isSame || port.link !== link) return port.release();
+    expectOpen(link, session, id, tcp, (port) => {
+      verify();
       untrack(tcp);
       attach(tcp, port, link, session, counts, key);
     });
-    link.tell(encode({ kind: 'agree', id: message.id, claim: claimOf(tcp), nonce }));
+    link.tell(encode({ kind: 'agree', id, claim: claimOf(tcp), nonce }));
   } catch (error) {
-    decline(error instanceof Fallback ? error.reason : reasonOf(error));
+    const reason = error instanceof Fallback ? error.reason : reasonOf(error);
+    link.tell(encode({ kind: 'decline', id, reason }));
   }
 }
 
-/** The proposer opens the channel of this session, once and soon. */
-function expectOpen(session: string, accepted: (port: Port) => void): void {
+/** The socket of this domain that a proposal is about. */
+function holderOf(link: Link, { id, role }: { id: number; role: Role }): TcpHandle | undefined {
+  if (role === 'acceptor') return agreed.get(agreedKey(link, id));
+  const proposal = proposals.get(id);
+  return proposal?.links.includes(link) ? proposal.tcp : undefined;
+}
+
+/** The proposer opens the channel of this session, once and soon. @param accepted throws when it is not to be */
+function expectOpen(link: Link, session: string, id: number, tcp: TcpHandle, accepted: (port: Port) => void): void {
   const name = serviceOf(session);
-  const timer = setTimeout(() => services.delete(name), DEADLINE).unref();
+  const key = agreedKey(link, id);
+  const forget = () => {
+    clearTimeout(timer);
+    services.delete(name);
+    agreed.delete(key);
+  };
+  const timer = setTimeout(forget, DEADLINE).unref();
+  agreed.set(key, tcp);
   services.set(name, {
     direction: 'both',
     ringSize: settings.ringSize,
     maxMessageSize: 0,
     hasRoom: hasRoomForRing,
     accepted: (port) => {
-      clearTimeout(timer);
-      services.delete(name);
-      accepted(port);
+      forget();
+      try {
+        if (port.link !== link) throw new Fallback('identity');
+        accepted(port);
+      } catch {
+        // The proposer hears that the channel is closed, before either end has used it.
+        port.release();
+      }
     },
   });
+}
+
+function agreedKey(link: Link, id: number): string {
+  return `${link.domainId} ${link.peer.pid} ${id}`;
 }
 
 /** What both ends put into it neither could choose alone. */
@@ -208,6 +248,21 @@ function countsOf(tcp: TcpHandle, syn: 0 | 1): Counts {
 
 function demandOpen(tcp: TcpHandle): void {
   if (tcp.fd < 0) throw new Fallback('closed');
+  if (isMoved(tcp)) throw new Fallback('moved');
+}
+
+function demandHolder(tcp: TcpHandle, tuple: Tuple, claim: Claim, link: Link, mark: bigint | undefined): void {
+  const doubt = doubtOf(tcp, tuple, claim, link.peer, mark);
+  if (doubt !== undefined) throw new Fallback(doubt);
+}
+
+/** Another process has, or gets, the socket: this one must not switch it any more. */
+export function markMoved(tcp: TcpHandle): void {
+  moved.add(tcp);
+}
+
+export function isMoved(tcp: TcpHandle): boolean {
+  return moved.has(tcp);
 }
 
 function reasonOf(error: unknown): Reason {
