@@ -10,6 +10,7 @@ const PROGRAMS = {
   start: ['bench/demo.mjs'],
   test: ['node_modules/vitest/vitest.mjs', 'run'],
   bench: ['bench/main.mjs'],
+  node: ['test/node/main.mjs'],
   build: null,
 };
 const OLDEST_NODE = [20, 19];

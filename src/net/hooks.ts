@@ -17,7 +17,7 @@ import { observe } from './observe.js';
 import { announcePort, withdrawPort } from './ports.js';
 import { captureRaw } from './raw.js';
 import { REASONS, type Reason } from './reasons.js';
-import { rememberContext } from './scope.js';
+import { hookAsyncReset, rememberContext } from './scope.js';
 import { isPortAllowed, readEnvironment } from './settings.js';
 import { countConnection, startSummary } from './summary.js';
 import { kNativeBuffer, kUserBuffer } from './switched-tcp.js';
@@ -49,6 +49,7 @@ export function install(): void {
   hookReading();
   hookCppConsumers();
   hookHandoff();
+  hookAsyncReset();
   syncBuiltinESMExports();
   process.on('exit', () => {
     for (const connection of connections) connection.flush();

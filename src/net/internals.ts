@@ -57,6 +57,7 @@ export interface TcpHandle extends StreamHandle {
   readonly writeQueueSize: number;
   readonly isStreamBase: boolean;
   reset(callback?: () => void): Status;
+  asyncReset(resource?: object, ...rest: unknown[]): void;
   ref(): void;
   unref(): void;
   hasRef(): boolean;
@@ -98,7 +99,17 @@ export interface Internals extends StreamWrap {
 
 type Binding = (name: string) => Record<string, unknown>;
 
-const TCP_METHODS = ['connect', 'connect6', 'listen', 'getsockname', 'getpeername', 'reset', 'readStart', 'readStop'];
+const TCP_METHODS = [
+  'asyncReset',
+  'connect',
+  'connect6',
+  'listen',
+  'getsockname',
+  'getpeername',
+  'reset',
+  'readStart',
+  'readStop',
+];
 const STREAM_METHODS = ['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String', 'shutdown', 'useUserBuffer'];
 const JS_STREAM_METHODS = ['readBuffer', 'emitEOF', 'finishWrite', 'finishShutdown'];
 

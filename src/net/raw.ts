@@ -1,4 +1,4 @@
-import { internals, type OnRead, type Status, type StreamRequest, type TcpHandle } from './internals.js';
+import { internals, type Status, type StreamRequest, type TcpHandle } from './internals.js';
 
 type Method<A extends unknown[], R> = (this: TcpHandle, ...args: A) => R;
 
@@ -8,7 +8,6 @@ interface Methods {
   readStop: Method<[], Status>;
   shutdown: Method<[StreamRequest], Status>;
   writev: Method<[StreamRequest, (Uint8Array | string)[], boolean], Status>;
-  writeBuffer: Method<[StreamRequest, Uint8Array], Status>;
   reset: Method<[(() => void)?], Status>;
   close: Method<[(() => void)?], void>;
   ref: Method<[], void>;
@@ -19,8 +18,8 @@ let methods: Methods;
 
 /** Before anything of TCP's is replaced. */
 export function captureRaw(): void {
-  const { readStart, readStop, shutdown, writev, writeBuffer, reset, close, ref, unref } = internals.TCP.prototype;
-  methods = { readStart, readStop, shutdown, writev, writeBuffer, reset, close, ref, unref } as unknown as Methods;
+  const { readStart, readStop, shutdown, writev, reset, close, ref, unref } = internals.TCP.prototype;
+  methods = { readStart, readStop, shutdown, writev, reset, close, ref, unref } as unknown as Methods;
 }
 
 /** A TCP handle as Node made it, beneath what the switch puts before it. */
@@ -35,10 +34,6 @@ export const raw = {
   bytesRead: (tcp: TcpHandle): number => Reflect.get(internals.TCP.prototype, 'bytesRead', tcp),
   bytesWritten: (tcp: TcpHandle): number => Reflect.get(internals.TCP.prototype, 'bytesWritten', tcp),
   writeQueueSize: (tcp: TcpHandle): number => Reflect.get(internals.TCP.prototype, 'writeQueueSize', tcp),
-  onRead: (tcp: TcpHandle): OnRead => Reflect.get(internals.TCP.prototype, 'onread', tcp),
-  setOnRead: (tcp: TcpHandle, onread: OnRead): void => {
-    Reflect.set(internals.TCP.prototype, 'onread', onread, tcp);
-  },
 
   /** Writes buffers. @param done is called with the status, always later */
   write(tcp: TcpHandle, parts: readonly Uint8Array[], done: (status: Status) => void): void {

@@ -2,18 +2,34 @@ import { AsyncResource } from 'node:async_hooks';
 import { internals, type StreamHandle } from './internals.js';
 
 type Resource = Record<symbol, unknown>;
+
+interface ScopedHandle extends StreamHandle {
+  [kResource]?: Resource;
+}
+
+const kResource = Symbol('shmloop resource');
 const { runInAsyncScope } = AsyncResource.prototype;
 const { _tickCallback: runTicks } = process as unknown as { _tickCallback: () => void };
 
 /**
- * Remembers the async context that a handle is born in, as Node's C++ does for its own callbacks. Before
- * Node 24 (or without AsyncContextFrame) the handle is where AsyncLocalStorage looks.
+ * Remembers the async context that a handle is born in, as Node's C++ does for its own callbacks. Where there is
+ * no AsyncContextFrame the handle itself is where AsyncLocalStorage looks.
  */
 export function rememberContext(handle: StreamHandle): void {
-  const { contextFrame } = internals;
-  if (contextFrame === undefined) return;
-  const resource = new AsyncResource('SHMLOOP') as unknown as Resource;
-  (handle as unknown as Resource)[contextFrame] = resource[contextFrame];
+  rememberOn(handle as unknown as Resource);
+}
+
+/** A handle that is used again, as HTTP's agents do, gets another async id, and the context of its new user. */
+export function hookAsyncReset(): void {
+  const { asyncReset } = internals.TCP.prototype;
+  internals.TCP.prototype.asyncReset = function (this: ScopedHandle, resource, ...rest) {
+    asyncReset.call(this, resource, ...rest);
+    const own = (resource ?? this) as Resource;
+    rememberOn(own);
+    own[internals.asyncId] = this.getAsyncId();
+    own[internals.triggerAsyncId] = 0;
+    this[kResource] = own;
+  };
 }
 
 /**
@@ -21,11 +37,17 @@ export function rememberContext(handle: StreamHandle): void {
  * ticks and microtasks done before anything else. Never while other code of the application is on the stack.
  */
 export function runAsCallback(handle: StreamHandle, run: () => void): void {
-  const resource = handle as unknown as Resource;
+  const resource = (handle as ScopedHandle)[kResource] ?? (handle as unknown as Resource);
   if (resource[internals.asyncId] === undefined) {
     resource[internals.asyncId] = handle.getAsyncId();
     resource[internals.triggerAsyncId] = 0;
   }
   runInAsyncScope.call(resource as unknown as AsyncResource, run);
   runTicks();
+}
+
+function rememberOn(resource: Resource): void {
+  const { contextFrame } = internals;
+  if (contextFrame === undefined) return;
+  resource[contextFrame] = (new AsyncResource('SHMLOOP') as unknown as Resource)[contextFrame];
 }
