@@ -6,6 +6,7 @@
         "native/addon.cc",
         "native/block_pool.cc",
         "native/copy.cc",
+        "native/deferral.cc",
         "native/descriptor.cc",
         "native/doorbell.cc",
         "native/error.cc",

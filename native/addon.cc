@@ -2,6 +2,7 @@
 
 #include "block_pool.h"
 #include "copy.h"
+#include "deferral.h"
 #include "descriptor.h"
 #include "doorbell.h"
 #include "file_lock.h"
@@ -15,6 +16,7 @@
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Instance());
   Descriptor::Init(env, exports);
+  Deferral::Init(env, exports);
   Poll::Init(env, exports);
   InitBlockPool(env, exports);
   InitCopy(env, exports);

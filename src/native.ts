@@ -24,7 +24,14 @@ export interface Poll {
   close(): void;
 }
 
+/** Calls back from the event loop itself, in no callback scope, as libuv calls Node's C++. */
+export interface Deferral {
+  /** Calls back once, in the next round of the event loop. */
+  schedule(): void;
+}
+
 export interface Native {
+  Deferral: new (callback: () => void) => Deferral;
   Poll: new (descriptor: Descriptor, callback: () => void) => Poll;
 
   createMemory(name: string, length: number): Descriptor;

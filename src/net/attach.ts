@@ -1,8 +1,8 @@
-import type { Duplex } from 'node:stream';
 import type { Link, Port } from '../link/index.js';
 import { Connection, type Counts, connections, type Host } from './connection.js';
-import { internals, type TcpHandle } from './internals.js';
+import type { TcpHandle } from './internals.js';
 import { observe } from './observe.js';
+import { releaseParser } from './parser.js';
 import { encode } from './proposal.js';
 import { settings } from './settings.js';
 import { countSwitched } from './summary.js';
@@ -61,22 +61,4 @@ export function leaveRings(tcp: TcpHandle): Uint8Array | undefined {
   unswitchHandle(tcp);
   observe.downgrade(tcp, 'moved');
   return early;
-}
-
-/**
- * Node's HTTP server lets its parser read the handle directly; when somebody else wants the data it stops doing
- * so, by its own rules.
- */
-function releaseParser(tcp: TcpHandle): void {
-  const owner = (tcp as unknown as Record<symbol, unknown>)[internals.owner] as HttpSocket | undefined;
-  if (!owner?.parser || !(tcp as { _consumed?: boolean })._consumed) return;
-  const nobody = () => {};
-  owner.on('data', nobody);
-  owner.removeListener('data', nobody);
-  // The stream believes that a read is under way, since the parser took what that one would have brought.
-  if (!tcp.reading) owner.push('');
-}
-
-interface HttpSocket extends Duplex {
-  parser?: unknown;
 }

@@ -231,6 +231,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   }
 
   deliverEnd(status: Status): void {
+    this.waitingChanged();
     this.#host.deliverEnd(status);
   }
 

@@ -1,5 +1,5 @@
 import tls from 'node:tls';
-import { native } from '../native.js';
+import { type Deferral, native } from '../native.js';
 import {
   internals,
   type JsStreamHandle,
@@ -8,6 +8,8 @@ import {
   type TcpHandle,
   UV_EOF,
 } from './internals.js';
+import { runAsCallback } from './scope.js';
+import { isPortAllowed } from './settings.js';
 import { connectionOf } from './switched-tcp.js';
 import { isLocalTarget } from './tuple.js';
 
@@ -72,7 +74,35 @@ export function restoreHandle(socket: object): TcpHandle | undefined {
 /** A connection is established: if C++ asked for its stream before, it gets the facade now. */
 export function facadeIfAwaited(tcp: TcpHandle): void {
   const owner = ownerOf(tcp);
-  if (owner !== undefined && awaiting.has(owner)) putBefore(owner, tcp);
+  if (owner && awaiting.has(owner) && isLocal(tcp)) putBefore(owner, tcp);
+}
+
+/**
+ * What C++ is to hear, in order. It hears it from the event loop itself: from within a callback of JavaScript it
+ * would run no ticks between what it calls back, as it does on TCP.
+ */
+const queue: (() => void)[] = [];
+let deferral: Deferral | undefined;
+
+function finish(step: () => void): void {
+  deferral ??= new (native().Deferral)(drain);
+  if (queue.push(step) === 1) deferral.schedule();
+}
+
+/** The same, unless it is closed by then. */
+function later(facade: Facade, step: () => void): void {
+  finish(() => {
+    if (facade[kTcp].fd >= 0) step();
+  });
+}
+
+function drain(): void {
+  try {
+    for (let step = queue.shift(); step !== undefined; step = queue.shift()) step();
+  } finally {
+    // An exception of the application must not hold up the others.
+    if (queue.length > 0) deferral?.schedule();
+  }
 }
 
 /** Whoever reads `isStreamBase` is about to hand the stream to C++. */
@@ -81,7 +111,7 @@ function hookStreamBase(): void {
     configurable: true,
     get(this: TcpHandle): boolean {
       const owner = ownerOf(this);
-      if (owner === undefined || owner._handle !== this || isWrapping) return true;
+      if (!owner || owner._handle !== this || isWrapping) return true;
       // Node's HTTP server gives it back when somebody else wants the data, or does without.
       if (owner.parser) return connectionOf(this) === undefined;
       if (owner.connecting) awaiting.add(owner);
@@ -171,13 +201,18 @@ function facadeOf(tcp: TcpHandle, owner: object): Facade {
 function arrived(facade: Facade, memory: ArrayBuffer | undefined): void {
   const { streamBaseState, kReadBytesOrError, kArrayBufferOffset } = internals;
   const status = streamBaseState[kReadBytesOrError] as number;
+  const offset = streamBaseState[kArrayBufferOffset] as number;
   if (status > 0) {
-    facade.readBuffer(new Uint8Array(memory as ArrayBuffer, streamBaseState[kArrayBufferOffset] as number, status));
+    const data = new Uint8Array(memory as ArrayBuffer, offset, status);
+    later(facade, () => facade.readBuffer(data));
   } else if (status === UV_EOF) {
-    facade.emitEOF();
+    later(facade, () => facade.emitEOF());
   } else if (status < 0) {
-    // A JSStream has no way to say so; the one on top hears it as from its own handle.
-    facade[kConsumer].onread(undefined);
+    later(facade, () => {
+      // A JSStream has no way to say so; the one on top hears it as from its own handle.
+      streamBaseState[kReadBytesOrError] = status;
+      runAsCallback(facade[kConsumer], () => facade[kConsumer].onread(undefined));
+    });
   }
 }
 
@@ -185,8 +220,10 @@ function isFacade(handle: unknown): handle is Facade {
   return (handle as Facade | null)?.[kTcp] !== undefined;
 }
 
+/** Whether the connection could switch, by its ends: which of the two ports is the server's is not known here. */
 function isLocal(tcp: TcpHandle): boolean {
-  return tcp.fd >= 0 && native().localPorts(tcp.fd) !== 0;
+  const ports = tcp.fd < 0 ? 0 : native().localPorts(tcp.fd);
+  return ports !== 0 && (isPortAllowed(Math.floor(ports / 65_536)) || isPortAllowed(ports % 65_536));
 }
 
 function ownerOf(tcp: TcpHandle): SocketLike | undefined {
@@ -220,18 +257,18 @@ function facadePrototype(): object {
 
     onwrite(request: StreamRequest, buffers: Uint8Array[]): Status {
       const own = new WriteWrap();
-      own.oncomplete = (status) => this.finishWrite(request, status);
+      own.oncomplete = (status) => finish(() => this.finishWrite(request, status));
       // Kept until it is done: the kernel may read from it.
       own.handle = buffers;
       const status = this[kTcp].writev(own, buffers, true);
       // Never within this call: C++ is in the midst of the write.
-      if (status === 0 && !streamBaseState[kLastWriteWasAsync]) setImmediate(() => this.finishWrite(request, 0));
+      if (status === 0 && !streamBaseState[kLastWriteWasAsync]) finish(() => this.finishWrite(request, 0));
       return status;
     }
 
     onshutdown(request: StreamRequest): Status {
       const own = new ShutdownWrap();
-      own.oncomplete = (status) => this.finishShutdown(request, status);
+      own.oncomplete = (status) => finish(() => this.finishShutdown(request, status));
       return this[kTcp].shutdown(own);
     }
 

@@ -14,6 +14,7 @@ import {
   type TcpHandle,
 } from './internals.js';
 import { observe } from './observe.js';
+import { hookParser } from './parser.js';
 import { announcePort, withdrawPort } from './ports.js';
 import { captureRaw } from './raw.js';
 import { REASONS, type Reason } from './reasons.js';
@@ -48,6 +49,7 @@ export function install(): void {
   hookListen();
   hookReading();
   hookCppConsumers();
+  hookParser();
   hookHandoff();
   hookAsyncReset();
   syncBuiltinESMExports();

@@ -61,8 +61,9 @@ export class Incoming {
     this.#tcpPosition = tcpPosition;
   }
 
+  /** Whether somebody waits for what comes: nothing does after the end. */
   get isWanted(): boolean {
-    return this.#isWanted;
+    return this.#isWanted && !this.#isOver;
   }
 
   get isViaRing(): boolean {

@@ -76,6 +76,11 @@ export interface JsStreamHandle extends StreamHandle {
   finishShutdown(request: StreamRequest, status: Status): void;
 }
 
+interface HttpParser {
+  consume(handle: StreamHandle): void;
+  unconsume(): void;
+}
+
 interface StreamWrap {
   WriteWrap: new () => StreamRequest;
   ShutdownWrap: new () => StreamRequest;
@@ -89,6 +94,7 @@ interface StreamWrap {
 export interface Internals extends StreamWrap {
   TCP: { new (type: number): TcpHandle; prototype: TcpHandle };
   JSStream: { new (): JsStreamHandle; prototype: JsStreamHandle };
+  HTTPParser: { prototype: HttpParser };
   /** On a handle: the socket that has it. */
   owner: symbol;
   asyncId: symbol;
@@ -121,6 +127,8 @@ export function loadInternals(): void {
   const tcp = bindingOf('tcp_wrap').TCP as Internals['TCP'];
   const jsStream = bindingOf('js_stream').JSStream as Internals['JSStream'];
   const wrap = bindingOf('stream_wrap') as unknown as StreamWrap;
+  const httpParser = bindingOf('http_parser').HTTPParser as Internals['HTTPParser'];
+  demandMethods(httpParser, ['consume', 'unconsume']);
   demandMethods(tcp, [...TCP_METHODS, ...STREAM_METHODS]);
   demandMethods(jsStream, [...JS_STREAM_METHODS, ...STREAM_METHODS]);
   for (const key of ['kReadBytesOrError', 'kArrayBufferOffset', 'kBytesWritten', 'kLastWriteWasAsync'] as const) {
@@ -132,6 +140,7 @@ export function loadInternals(): void {
     ...wrap,
     TCP: tcp,
     JSStream: jsStream,
+    HTTPParser: httpParser,
     owner: ownerSymbol(tcp),
     asyncId: symbolOf(resource, 'async_id_symbol'),
     triggerAsyncId: symbolOf(resource, 'trigger_async_id_symbol'),

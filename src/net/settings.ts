@@ -7,7 +7,7 @@ export type UpgradeMode = 'auto' | 'eager';
 /** What the environment, or `configure()`, says of the drop-in. */
 export interface NetSettings {
   upgrade: UpgradeMode;
-  /** Ports, of either end, that may switch: `"8080,9000-9100"`, or with a `!` before each one those that may not. */
+  /** Ports of servers whose connections may switch: `"8080,9000-9100"`, or with a `!` before each one those that may not. */
   ports: string;
   /** Bytes of the ring that each end of a connection reads from: a power of two from 4096 to 67108864. */
   ringSize: number;

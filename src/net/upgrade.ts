@@ -8,6 +8,7 @@ import { answerChallenge, challenge, heardMarked, type Role } from './challenge.
 import type { Counts } from './connection.js';
 import { type Claim, claimOf, doubtOf } from './identity.js';
 import type { TcpHandle } from './internals.js';
+import { isConsumed } from './parser.js';
 import { forgetPort, linksTo } from './ports.js';
 import { decode, encode, type NetMessage, TOPIC } from './proposal.js';
 import type { Reason } from './reasons.js';
@@ -249,6 +250,7 @@ function countsOf(tcp: TcpHandle, syn: 0 | 1): Counts {
 function demandOpen(tcp: TcpHandle): void {
   if (tcp.fd < 0) throw new Fallback('closed');
   if (isMoved(tcp)) throw new Fallback('moved');
+  if (isConsumed(tcp)) throw new Fallback('consumed');
 }
 
 function demandHolder(tcp: TcpHandle, tuple: Tuple, claim: Claim, link: Link, mark: bigint | undefined): void {
