@@ -79,7 +79,8 @@ export function facadeIfAwaited(tcp: TcpHandle): void {
 
 /**
  * What C++ is to hear, in order. It hears it from the event loop itself: from within a callback of JavaScript it
- * would run no ticks between what it calls back, as it does on TCP.
+ * would run no ticks between what it calls back, as it does on TCP. Only calls of C++ belong here: code of the
+ * application in an async scope of its own must not run where Node takes the next callback for the outermost.
  */
 const queue: (() => void)[] = [];
 let deferral: Deferral | undefined;
@@ -208,12 +209,18 @@ function arrived(facade: Facade, memory: ArrayBuffer | undefined): void {
   } else if (status === UV_EOF) {
     later(facade, () => facade.emitEOF());
   } else if (status < 0) {
-    later(facade, () => {
-      // A JSStream has no way to say so; the one on top hears it as from its own handle.
-      streamBaseState[kReadBytesOrError] = status;
-      runAsCallback(facade[kConsumer], () => facade[kConsumer].onread(undefined));
-    });
+    // A JSStream has no way to say so; the one on top hears it as from its own handle.
+    later(facade, () => setImmediate(failConsumer, facade, status));
   }
+}
+
+function failConsumer(facade: Facade, status: Status): void {
+  if (facade[kTcp].fd < 0) return;
+  const { streamBaseState, kReadBytesOrError } = internals;
+  runAsCallback(facade[kConsumer], () => {
+    streamBaseState[kReadBytesOrError] = status;
+    facade[kConsumer].onread(undefined);
+  });
 }
 
 function isFacade(handle: unknown): handle is Facade {
@@ -261,9 +268,11 @@ function facadePrototype(): object {
       // Kept until it is done: the kernel may read from it.
       own.handle = buffers;
       const status = this[kTcp].writev(own, buffers, true);
-      // Never within this call: C++ is in the midst of the write.
-      if (status === 0 && !streamBaseState[kLastWriteWasAsync]) finish(() => this.finishWrite(request, 0));
-      return status;
+      if (status !== 0 || streamBaseState[kLastWriteWasAsync]) return status;
+      // HTTP/2 holds back what it has to say while a write is under way; TLS is not prepared for one that is not.
+      if (this[kConsumer] === this) this.finishWrite(request, 0);
+      else finish(() => this.finishWrite(request, 0));
+      return 0;
     }
 
     onshutdown(request: StreamRequest): Status {
