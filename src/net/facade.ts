@@ -1,4 +1,3 @@
-import tls from 'node:tls';
 import { type Deferral, native } from '../native.js';
 import {
   internals,
@@ -11,21 +10,20 @@ import {
 import { runAsCallback } from './scope.js';
 import { isPortAllowed } from './settings.js';
 import { connectionOf } from './switched-tcp.js';
-import { isLocalTarget } from './tuple.js';
 
 /**
  * What C++ uses in place of a TCP handle: TLS and HTTP/2 read and write their stream below JavaScript, where no
  * switch can reach. It is a stream for C++ on the one side, and uses the handle on the other as `node:net` does,
  * on TCP or switched.
  */
-interface Facade extends JsStreamHandle {
+export interface Facade extends JsStreamHandle {
   [kTcp]: TcpHandle;
   /** Who is told of errors: the stream on top, if there is one. */
   [kConsumer]: JsStreamHandle;
   [key: symbol]: unknown;
 }
 
-interface SocketLike {
+export interface SocketLike {
   _handle: TcpHandle | JsStreamHandle | null;
   connecting: boolean;
   parser?: unknown;
@@ -34,16 +32,29 @@ interface SocketLike {
 const kTcp = Symbol('shmloop tcp');
 const kConsumer = Symbol('shmloop consumer');
 
+/** Runs `wrap`, which asserts `isStreamBase` of a stream that is the right one already. */
+export function withoutFacades<T>(wrap: () => T): T {
+  isWrapping = true;
+  try {
+    return wrap();
+  } finally {
+    isWrapping = false;
+  }
+}
+
+/** Who is told of what happens to the stream, in place of the facade's own user. */
+export function setConsumer(facade: Facade, consumer: JsStreamHandle): void {
+  facade[kConsumer] = consumer;
+}
+
 /** Sockets that C++ will use once they are connected. */
 const awaiting = new WeakSet<SocketLike>();
 let isWrapping = false;
-let isLocalConnect = false;
 let prototype: object | undefined;
 
-/** Makes TLS and HTTP/2 use a facade for connections within this host. */
-export function hookCppConsumers(): void {
-  hookStreamBase();
-  hookTls();
+/** Makes HTTP/2 use a facade for connections within this host. TLS is another matter. */
+export function hookStreamBase(): void {
+  hookGetter();
   const { TCP } = internals;
   const isTcp = TCP[Symbol.hasInstance as unknown as keyof typeof TCP] as unknown as (value: unknown) => boolean;
   Object.defineProperty(TCP, Symbol.hasInstance, {
@@ -107,7 +118,7 @@ function drain(): void {
 }
 
 /** Whoever reads `isStreamBase` is about to hand the stream to C++. */
-function hookStreamBase(): void {
+function hookGetter(): void {
   Object.defineProperty(internals.TCP.prototype, 'isStreamBase', {
     configurable: true,
     get(this: TcpHandle): boolean {
@@ -122,61 +133,7 @@ function hookStreamBase(): void {
   });
 }
 
-type WrapHandle = (
-  this: tls.TLSSocket,
-  wrap: SocketLike | null,
-  handle: TcpHandle | undefined,
-  ...rest: unknown[]
-) => JsStreamHandle;
-
-function hookTls(): void {
-  const prototype = tls.TLSSocket.prototype as unknown as { _wrapHandle: WrapHandle };
-  const { _wrapHandle: wrapHandle } = prototype;
-  prototype._wrapHandle = function (wrap, handle, ...rest) {
-    const beneath = beneathTls(this, wrap, handle);
-    isWrapping = true;
-    try {
-      const stream = wrapHandle.call(this, wrap, beneath as TcpHandle | undefined, ...rest);
-      if (isFacade(beneath)) beneath[kConsumer] = stream;
-      return stream;
-    } finally {
-      isWrapping = false;
-    }
-  };
-  hookTlsConnect();
-}
-
-/** The host is known here, and not any more where the handle is made: TLS to other hosts stays as it is. */
-function hookTlsConnect(): void {
-  const { connect } = tls;
-  tls.connect = function (this: unknown, ...args: unknown[]) {
-    const before = isLocalConnect;
-    isLocalConnect = isLocalTarget(args);
-    try {
-      return Reflect.apply(connect, this, args);
-    } finally {
-      isLocalConnect = before;
-    }
-  } as typeof tls.connect;
-}
-
-function beneathTls(socket: tls.TLSSocket, wrap: SocketLike | null, handle: TcpHandle | undefined) {
-  if (handle === undefined || handle === null) {
-    const { pipe } = (socket as unknown as { _tlsOptions: { pipe?: boolean } })._tlsOptions;
-    if (pipe || !isLocalConnect) return handle;
-    const tcp = new internals.TCP(0);
-    setOwner(tcp, socket);
-    return facadeOf(tcp, socket);
-  }
-  if (isFacade(handle) || !(handle instanceof internals.TCP)) return handle;
-  if (wrap !== null) return isLocal(handle) && wrap._handle === handle ? putBefore(wrap, handle) : handle;
-  // One of several addresses that are tried: it is connecting, or has connected.
-  return isLocalConnect || awaiting.has(socket as unknown as SocketLike) || isLocal(handle)
-    ? facadeOf(handle, socket)
-    : handle;
-}
-
-function putBefore(owner: SocketLike, tcp: TcpHandle): Facade {
+export function putBefore(owner: SocketLike, tcp: TcpHandle): Facade {
   const { onread, reading } = tcp;
   const facade = facadeOf(tcp, owner);
   facade.onread = onread;
@@ -185,7 +142,7 @@ function putBefore(owner: SocketLike, tcp: TcpHandle): Facade {
   return facade;
 }
 
-function facadeOf(tcp: TcpHandle, owner: object): Facade {
+export function facadeOf(tcp: TcpHandle, owner: object): Facade {
   prototype ??= facadePrototype();
   const facade = new internals.JSStream() as Facade;
   Object.setPrototypeOf(facade, prototype);
@@ -223,12 +180,12 @@ function failConsumer(facade: Facade, status: Status): void {
   });
 }
 
-function isFacade(handle: unknown): handle is Facade {
+export function isFacade(handle: unknown): handle is Facade {
   return (handle as Facade | null)?.[kTcp] !== undefined;
 }
 
 /** Whether the connection could switch, by its ends: which of the two ports is the server's is not known here. */
-function isLocal(tcp: TcpHandle): boolean {
+export function isLocal(tcp: TcpHandle): boolean {
   const ports = tcp.fd < 0 ? 0 : native().localPorts(tcp.fd);
   return ports !== 0 && (isPortAllowed(Math.floor(ports / 65_536)) || isPortAllowed(ports % 65_536));
 }
@@ -237,7 +194,7 @@ function ownerOf(tcp: TcpHandle): SocketLike | undefined {
   return (tcp as unknown as Record<symbol, SocketLike | undefined>)[internals.owner];
 }
 
-function setOwner(handle: object, owner: object): void {
+export function setOwner(handle: object, owner: object): void {
   (handle as Record<symbol, object>)[internals.owner] = owner;
 }
 

@@ -3,7 +3,7 @@ import { codeOf } from '../errors.js';
 import { native } from '../native.js';
 import { adopt, markSeen } from './accepted.js';
 import { connections } from './connection.js';
-import { facadeIfAwaited, hookCppConsumers } from './facade.js';
+import { facadeIfAwaited, hookStreamBase } from './facade.js';
 import { hookHandoff } from './handoff.js';
 import {
   type Address,
@@ -22,6 +22,7 @@ import { hookAsyncReset, rememberContext } from './scope.js';
 import { isPortAllowed, readEnvironment } from './settings.js';
 import { countConnection, startSummary } from './summary.js';
 import { kNativeBuffer, kUserBuffer } from './switched-tcp.js';
+import { hookTls } from './tls.js';
 import { setReason, setReasonForAll } from './transport.js';
 import { listenForProposals } from './upgrade.js';
 import { watchConnected } from './watch.js';
@@ -48,7 +49,8 @@ export function install(): void {
   hookConnect('connect6');
   hookListen();
   hookReading();
-  hookCppConsumers();
+  hookStreamBase();
+  hookTls();
   hookParser();
   hookHandoff();
   hookAsyncReset();
