@@ -67,6 +67,11 @@ function prepare(): Reason | undefined {
   if (process.versions.bun !== undefined || process.versions.electron !== undefined) return 'internals';
   try {
     readEnvironment(process.env);
+  } catch (error) {
+    process.emitWarning(`all TCP connections stay on TCP: ${(error as Error).message}`, 'ShmloopWarning');
+    return 'settings';
+  }
+  try {
     loadInternals();
   } catch (error) {
     observe.debug('%s', (error as Error).message);

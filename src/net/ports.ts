@@ -13,9 +13,16 @@ interface Announced {
   users: number;
 }
 
+/** Who listens on a port, as far as they are of this user. */
+export interface Listening {
+  readonly links: readonly Link[];
+  /** Whether there are others, of other users. */
+  readonly isRejected: boolean;
+}
+
 interface Found {
   readonly at: number;
-  readonly links: Promise<Link[]>;
+  readonly listening: Promise<Listening>;
 }
 
 const announced = new Map<number, Announced>();
@@ -57,14 +64,14 @@ export function withdrawPort(port: number): void {
   known.listener.close();
 }
 
-/** Links to all domains that listen on a port, as far as they are of this user. Never rejects. */
-export function linksTo(port: number): Promise<Link[]> {
+/** Links to all domains that listen on a port. Never rejects. */
+export function linksTo(port: number): Promise<Listening> {
   const now = performance.now();
   const known = found.get(port);
-  if (known !== undefined && now - known.at < FRESH) return known.links;
-  const links = dialAll(port);
-  found.set(port, { at: now, links });
-  return links;
+  if (known !== undefined && now - known.at < FRESH) return known.listening;
+  const listening = dialAll(port);
+  found.set(port, { at: now, listening });
+  return listening;
 }
 
 /** What was found behind a port did not serve: look again. */
@@ -72,16 +79,19 @@ export function forgetPort(port: number): void {
   found.delete(port);
 }
 
-async function dialAll(port: number): Promise<Link[]> {
+async function dialAll(port: number): Promise<Listening> {
   const links = new Set<Link>();
+  let isRejected = false;
   for (let k = 0, gap = 0; k < MAX_NAMES && gap < MAX_GAP; k++) {
     try {
       links.add(await dialAbstract(nameOf(port, k)));
       gap = 0;
     } catch (error) {
       if (codeOf(error) === 'ECONNREFUSED') gap++;
-      else if (codeOf(error) === 'ERR_SHMLOOP_PEER_REJECTED') observe.peerRejected(port, error as Error);
+      if (codeOf(error) !== 'ERR_SHMLOOP_PEER_REJECTED') continue;
+      isRejected = true;
+      observe.peerRejected(port, error as Error);
     }
   }
-  return [...links];
+  return { links: [...links], isRejected };
 }

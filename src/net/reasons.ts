@@ -3,6 +3,7 @@ export const REASONS = {
   off: 'SHMLOOP=off',
   platform: 'this platform has no shared-memory transport',
   permission: 'the permission model of Node forbids what it takes',
+  settings: 'a SHMLOOP_ variable has a value that it cannot have',
   internals: 'this version of Node has other internals, or is none',
   addon: 'the addon cannot be loaded',
   connecting: 'the connection is not established yet',

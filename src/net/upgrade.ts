@@ -67,8 +67,9 @@ export async function propose(tcp: TcpHandle): Promise<void> {
   const tuple = tupleOf(tcp);
   if (tuple === undefined) throw new Fallback('address');
   if (!hasRoomForRing()) throw new Fallback('memory');
-  const links = (await linksTo(tuple.remote.port)).filter((link) => link.isUsable);
-  if (links.length === 0) throw new Fallback('peer');
+  const listening = await linksTo(tuple.remote.port);
+  const links = listening.links.filter((link) => link.isUsable);
+  if (links.length === 0) throw new Fallback(listening.isRejected ? 'rejected' : 'peer');
   demandOpen(tcp);
   const nonce = randomBytes(16).toString('hex');
   const { link, agree } = await ask(links, tcp, tuple, nonce);
