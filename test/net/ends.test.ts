@@ -124,6 +124,7 @@ async function play(scenario: Scenario, transport: 'shm' | 'tcp'): Promise<{ ser
       const [socket] = (await once(server, 'connection')) as [Socket];
       await until(() => transportOf(socket).transport === args.transport);
       const log: unknown[] = [];
+      const closed = new Promise((resolve) => socket.on('close', () => setImmediate(resolve)));
       const hash = createHash('sha256');
       socket.on('data', (data) => hash.update(data));
       socket.on('end', () => log.push('end'));
@@ -133,7 +134,7 @@ async function play(scenario: Scenario, transport: 'shm' | 'tcp'): Promise<{ ser
       say();
       await told();
       await new Function(`return (${args.act})`)()(socket, tools);
-      await until(() => socket.closed);
+      await closed;
       return log;
     },
     { isPreloaded, args: { transport, allowHalfOpen, act: serve.toString() } },
@@ -146,6 +147,7 @@ async function play(scenario: Scenario, transport: 'shm' | 'tcp'): Promise<{ ser
       await once(socket, 'connect');
       await until(() => transportOf(socket).transport === args.transport);
       const log: unknown[] = [];
+      const closed = new Promise((resolve) => socket.on('close', () => setImmediate(resolve)));
       const hash = createHash('sha256');
       socket.on('data', (data) => hash.update(data));
       socket.on('end', () => log.push('end'));
@@ -155,7 +157,7 @@ async function play(scenario: Scenario, transport: 'shm' | 'tcp'): Promise<{ ser
       say();
       await told();
       await new Function(`return (${args.act})`)()(socket, tools);
-      await until(() => socket.closed);
+      await closed;
       return log;
     },
     { isPreloaded, args: { transport, allowHalfOpen, act: talk.toString(), port } },
