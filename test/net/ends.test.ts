@@ -78,9 +78,9 @@ const scenarios: Scenario[] = [
   {
     name: 'write after the peer has gone',
     server: (socket) => socket.destroy(),
-    client: async (socket, { once, until }) => {
+    client: async (socket, { until }) => {
       socket.resume();
-      await once(socket, 'end');
+      await until(() => socket.readableEnded);
       await until(() => {
         socket.write('x');
         return socket.errored !== null;
