@@ -213,6 +213,15 @@ Napi::Value SetPacingRate(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+// resetOnClose(fd): closing it sends a reset, as the kernel does itself where bytes are left unread.
+Napi::Value ResetOnClose(const Napi::CallbackInfo& info) {
+  struct linger linger = {1, 0};
+  if (setsockopt(info[0].As<Napi::Number>().Int32Value(), SOL_SOCKET, SO_LINGER, &linger, sizeof linger) != 0) {
+    ThrowSystemError(info.Env(), errno, "setsockopt");
+  }
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 void InitTcpIdentity(Napi::Env env, Napi::Object exports) {
@@ -220,5 +229,6 @@ void InitTcpIdentity(Napi::Env env, Napi::Object exports) {
   ExportFunction<InspectSocket>(env, exports, "inspectSocket");
   ExportFunction<CountTcpBytes>(env, exports, "countTcpBytes");
   ExportFunction<DiagnoseTcp>(env, exports, "diagnoseTcp");
+  ExportFunction<ResetOnClose>(env, exports, "resetOnClose");
   ExportFunction<SetPacingRate>(env, exports, "setPacingRate");
 }

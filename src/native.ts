@@ -102,6 +102,8 @@ export interface Native {
     destination: Uint8Array,
     destinationPort: number,
   ): [state: number, inode: bigint, uid: number, cookie: bigint, pacingRate: bigint, networkNamespace: bigint] | null;
+  /** Closing it sends a reset. */
+  resetOnClose(fd: number): void;
   setPacingRate(fd: number, rate: bigint): void;
 
   /** @returns the descriptor that holds the lock until closed, or null when another holds it */

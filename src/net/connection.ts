@@ -1,4 +1,5 @@
 import type { Port, PortHandler } from '../link/index.js';
+import { native } from '../native.js';
 import type { RingReader, RingWriter } from '../ring/index.js';
 import { Incoming, type IncomingOwner } from './incoming.js';
 import {
@@ -153,7 +154,9 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     const isUnread = this.#isBroken || this.#incoming.hasUnread();
     if (!isUnread) this.#end();
     this.#leave();
-    if (!isUnread || raw.reset(this.tcp, callback) !== 0) raw.close(this.tcp, callback);
+    // Not by `reset`: after a shutdown Node's would fail, and leave the handle neither open nor closed.
+    if (isUnread && this.tcp.fd >= 0) native().resetOnClose(this.tcp.fd);
+    raw.close(this.tcp, callback);
   }
 
   ref(): void {

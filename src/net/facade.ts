@@ -110,7 +110,8 @@ function later(facade: Facade, step: () => void): void {
 
 function drain(): void {
   try {
-    for (let step = queue.shift(); step !== undefined; step = queue.shift()) step();
+    // Not what those add: the event loop has its turn in between.
+    for (let left = queue.length; left > 0; left--) queue.shift()?.();
   } finally {
     // An exception of the application must not hold up the others.
     if (queue.length > 0) deferral?.schedule();
