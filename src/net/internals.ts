@@ -144,7 +144,7 @@ export function loadInternals(): void {
     owner: ownerSymbol(tcp),
     asyncId: symbolOf(resource, 'async_id_symbol'),
     triggerAsyncId: symbolOf(resource, 'trigger_async_id_symbol'),
-    contextFrame: contextFrameSymbol(),
+    contextFrame: contextFrameSymbol(resource),
   };
 }
 
@@ -175,12 +175,14 @@ function ownerSymbol(tcp: Internals['TCP']): symbol {
   return symbol;
 }
 
-function contextFrameSymbol(): symbol | undefined {
-  const storage = new AsyncLocalStorage<number>();
-  const resource = storage.run(1, () => new AsyncResource('SHMLOOP'));
+/** Not even asked for where there is none: a storage that was run costs every callback from then on. */
+function contextFrameSymbol(resource: AsyncResource): symbol | undefined {
   const symbol = Object.getOwnPropertySymbols(resource).find(({ description }) => description === 'context_frame');
-  const frame = symbol && (resource as unknown as Record<symbol, unknown>)[symbol];
-  return frame === undefined ? undefined : symbol;
+  if (symbol === undefined) return undefined;
+  const storage = new AsyncLocalStorage<number>();
+  const running = storage.run(1, () => new AsyncResource('SHMLOOP'));
+  storage.disable();
+  return (running as unknown as Record<symbol, unknown>)[symbol] === undefined ? undefined : symbol;
 }
 
 function symbolOf(object: object, description: string): symbol {
