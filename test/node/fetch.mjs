@@ -33,6 +33,8 @@ export function fetchNodeTests(cache) {
     '--wildcards',
     '*/test/*',
   ]);
+  // They are CommonJS, whatever this project is.
+  writeFileSync(join(work, 'tree/package.json'), '{}\n');
   rmSync(target, { recursive: true, force: true });
   renameSync(join(work, 'tree'), target);
   rmSync(work, { recursive: true });

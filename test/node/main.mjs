@@ -15,6 +15,8 @@ const HELP = `usage: npm run test:node -- [options] [pattern …]
   --mode MODE   auto, eager or both (default)
   --jobs N      tests at once (default 2)
   --timeout S   for one test (default 30)`;
+/** The part of the tests that has to pass as they are. */
+const SOUND = 0.9;
 const DEFAULT = ['^(parallel|sequential)/test-(net|pipe|tcp)-'];
 
 const { values, positionals } = parseArgs({
@@ -39,7 +41,9 @@ writeFileSync(empty, '');
 
 console.log(`${files.length} tests of Node's, on ${process.version}`);
 const plain = await pass('as they are', empty, {});
-let failures = 0;
+const passing = plain.filter(({ status }) => status === 'pass').length;
+// What fails anyway proves nothing.
+let failures = passing >= SOUND * files.length ? 0 : 1;
 for (const mode of values.mode === 'both' ? ['auto', 'eager'] : [values.mode]) failures += await compare(mode);
 rmSync(work, { recursive: true });
 process.exitCode = failures === 0 ? 0 : 1;
