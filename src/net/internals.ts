@@ -94,7 +94,8 @@ interface StreamWrap {
 export interface Internals extends StreamWrap {
   TCP: { new (type: number): TcpHandle; prototype: TcpHandle };
   JSStream: { new (): JsStreamHandle; prototype: JsStreamHandle };
-  HTTPParser: { prototype: HttpParser };
+  /** Where this Node gives it. */
+  HTTPParser: { prototype: HttpParser } | undefined;
   /** On a handle: the socket that has it. */
   owner: symbol;
   asyncId: symbol;
@@ -127,8 +128,6 @@ export function loadInternals(): void {
   const tcp = bindingOf('tcp_wrap').TCP as Internals['TCP'];
   const jsStream = bindingOf('js_stream').JSStream as Internals['JSStream'];
   const wrap = bindingOf('stream_wrap') as unknown as StreamWrap;
-  const httpParser = bindingOf('http_parser').HTTPParser as Internals['HTTPParser'];
-  demandMethods(httpParser, ['consume', 'unconsume']);
   demandMethods(tcp, [...TCP_METHODS, ...STREAM_METHODS]);
   demandMethods(jsStream, [...JS_STREAM_METHODS, ...STREAM_METHODS]);
   for (const key of ['kReadBytesOrError', 'kArrayBufferOffset', 'kBytesWritten', 'kLastWriteWasAsync'] as const) {
@@ -140,7 +139,7 @@ export function loadInternals(): void {
     ...wrap,
     TCP: tcp,
     JSStream: jsStream,
-    HTTPParser: httpParser,
+    HTTPParser: httpParser(),
     owner: ownerSymbol(tcp),
     asyncId: symbolOf(resource, 'async_id_symbol'),
     triggerAsyncId: symbolOf(resource, 'trigger_async_id_symbol'),
@@ -156,6 +155,15 @@ function bindingOf(name: string): Record<string, unknown> {
     return (process as unknown as { binding: Binding }).binding(name);
   } finally {
     process.noDeprecation = before as boolean;
+  }
+}
+
+/** Node 24 does not give it. */
+function httpParser(): Internals['HTTPParser'] {
+  try {
+    return bindingOf('http_parser').HTTPParser as Internals['HTTPParser'];
+  } catch {
+    return undefined;
   }
 }
 

@@ -5,6 +5,8 @@ const kParser = Symbol('shmloop parser');
 
 interface ConsumedHandle extends StreamHandle {
   [kParser]?: object | undefined;
+  /** Set by Node's HTTP server, which lets its parser read the handle. */
+  _consumed?: boolean;
 }
 
 interface HttpSocket extends Duplex {
@@ -13,7 +15,8 @@ interface HttpSocket extends Duplex {
 
 /** Notes which handles a parser reads directly, below JavaScript, where no switch can reach. */
 export function hookParser(): void {
-  const { prototype } = internals.HTTPParser;
+  const prototype = internals.HTTPParser?.prototype;
+  if (prototype === undefined) return;
   const { consume, unconsume } = prototype;
   const handles = new WeakMap<object, ConsumedHandle>();
   prototype.consume = function (handle) {
@@ -39,8 +42,8 @@ export function isConsumed(tcp: TcpHandle): boolean {
  * by its own rules.
  */
 export function releaseParser(tcp: TcpHandle): void {
-  if ((tcp as ConsumedHandle)[kParser] === undefined) return;
-  const owner = ownerOf(tcp) as HttpSocket;
+  const owner = ownerOf(tcp);
+  if (!owner?.parser || !(tcp as ConsumedHandle)._consumed) return;
   const nobody = () => {};
   owner.on('data', nobody);
   owner.removeListener('data', nobody);
