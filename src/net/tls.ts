@@ -22,6 +22,9 @@ type WrapHandle = (
   ...rest: unknown[]
 ) => JsStreamHandle;
 
+/** Where Node has its TLSSocket: before version 24, and since. */
+const TLS_MODULES = ['NativeModule _tls_wrap', 'NativeModule internal/tls/wrap'];
+
 const require = createRequire(import.meta.url);
 
 /** TLS sockets that connect within this host, as far as their addresses are known yet. */
@@ -54,7 +57,7 @@ export function hookTls(): void {
 
 function isTlsLoaded(): boolean {
   const { moduleLoadList } = process as unknown as { moduleLoadList?: string[] };
-  return moduleLoadList?.includes('NativeModule _tls_wrap') ?? true;
+  return moduleLoadList?.some((name) => TLS_MODULES.includes(name)) ?? true;
 }
 
 function hookLoaded(): void {
