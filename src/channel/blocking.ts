@@ -83,7 +83,7 @@ function block(endpoint: Endpoint, side: Side, deadline: number): void {
     // The peer broke the ring.
     endpoint.finish(error as Error);
   }
-  domain.blocking.worked();
+  domain.blocking.worked(performance.now());
   endpoint.flush();
   // The peer's close and its death come by the control socket.
   endpoint.port.link.pump();

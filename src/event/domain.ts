@@ -114,25 +114,31 @@ class Domain {
     this.#timer = undefined;
     this.#inTurn = true;
     let worked = true;
+    // What is found now has come by now: the time that the work takes is none of the wait's.
+    const started = performance.now();
     try {
+      const { isPolling } = this.#waiting;
       worked = this.#pollAll();
-      if (this.#waiting.isPolling) worked = this.#pollOn() || worked;
+      if (worked || isPolling) worked = this.#pollOn(isPolling ? LOOKS : 1) || worked;
     } finally {
       // Also when a handler threw: the rest of the links must not stall.
       this.#inTurn = false;
       this.#isYielding = false;
       this.#publishAll();
-      this.#next(worked);
+      this.#next(worked, started);
     }
   }
 
-  /** Polls again and again, for a short time: the answer of a peer that is awake comes sooner than the event loop goes round. */
-  #pollOn(): boolean {
+  /**
+   * Goes on while there is work, and looks for more: the answer of a peer that is awake comes sooner than the
+   * event loop goes round.
+   */
+  #pollOn(looks: number): boolean {
     let rounds = 0;
-    for (let looks = 0; looks < LOOKS && rounds < ROUNDS && !this.#isYielding; looks++) {
+    for (let left = looks; left > 0 && rounds < ROUNDS && !this.#isYielding; left--) {
       this.#publishAll();
       if (!this.#pollAll()) continue;
-      looks = 0;
+      left = looks + 1;
       rounds++;
     }
     return rounds > 0;
@@ -146,8 +152,8 @@ class Domain {
     return worked;
   }
 
-  #next(worked: boolean): void {
-    if (worked) this.#waiting.worked();
+  #next(worked: boolean, started: number): void {
+    if (worked) this.#waiting.worked(started);
     if (this.#active.size === 0) return;
     const isPolling = (worked && this.#waiting.isPolling) || this.#waiting.shouldPoll();
     if (isPolling && this.#isReferenced()) this.#schedule();

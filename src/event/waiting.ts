@@ -53,10 +53,10 @@ export class Waiting {
     return this.#mode === 'spin' || (this.#mode === 'adaptive' && usableCpus() >= 2);
   }
 
-  /** Work was found: the wait, if any, is over. */
-  worked(): void {
+  /** Work was found: the wait, if any, was over at that time. */
+  worked(at: number): void {
     if (this.#since < 0) return;
-    if (this.#mode === 'adaptive') this.#adapt(performance.now() - this.#since);
+    if (this.#mode === 'adaptive') this.#adapt(at - this.#since);
     this.#since = -1;
   }
 

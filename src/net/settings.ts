@@ -20,8 +20,8 @@ export interface NetSettings {
 export const settings: NetSettings = {
   upgrade: 'auto',
   ports: '',
-  ringSize: 256 * 1024,
-  memory: 512 * 1024 * 1024,
+  ringSize: 512 * 1024,
+  memory: 1024 * 1024 * 1024,
   challenge: false,
 };
 

@@ -26,7 +26,7 @@ function wait(waiting: Waiting, milliseconds: number): number {
   while (now < end && waiting.shouldPoll()) now += TICK;
   const polled = now - since;
   now = Math.max(now, end);
-  waiting.worked();
+  waiting.worked(now);
   now += TICK;
   return polled;
 }
@@ -81,7 +81,7 @@ describe('adaptive waiting', () => {
 
   test('work without a wait before it teaches nothing', () => {
     const waiting = new Waiting();
-    for (let i = 0; i < 100; i++) waiting.worked();
+    for (let i = 0; i < 100; i++) waiting.worked(now);
     expect(waiting.shouldPoll()).toBe(false);
   });
 
