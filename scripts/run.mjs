@@ -41,7 +41,7 @@ function preferOwnHeaders() {
 async function setUp() {
   const started = performance.now();
   const steps = await Promise.all([packages()]);
-  steps.push(...(await Promise.all([addon(), javascript(), competitors(), interop()])));
+  steps.push(...(await Promise.all([addon(), javascript(), competitors(), interop(), packagesOfTests()])));
   if (steps.includes(true)) say(`ready in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
@@ -86,6 +86,15 @@ function interop() {
   const env = { ...process.env, npm_config_node_gyp: resolve('node_modules/node-gyp/bin/node-gyp.js') };
   return step('installing packages to test against', stamp, ['test/interop/package-lock.json'], () =>
     run('npm', ['ci', '--prefix', 'test/interop'], { env, optional: true }),
+  );
+}
+
+/** What the drop-in is tested with: none of it needs a script of its own to be installed. */
+function packagesOfTests() {
+  if (command !== 'test') return false;
+  const inputs = ['test/net/packages/package-lock.json'];
+  return step('installing packages to test the drop-in with', 'test/net/packages/node_modules/.stamp', inputs, () =>
+    run('npm', ['ci', '--ignore-scripts', '--prefix', 'test/net/packages']),
   );
 }
 

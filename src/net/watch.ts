@@ -31,16 +31,17 @@ class Watch {
   #reads = 0;
   #writes = 0;
   #factor = 1;
-  #onread: OnRead | undefined;
+  #isOn = false;
+  /** Whose reads are counted. */
+  onread!: OnRead;
   readonly #counted: OnRead;
 
   constructor(tcp: TcpHandle) {
     this.#tcp = tcp;
     const watch = this;
     this.#counted = function (this: TcpHandle, memory) {
-      const onread = watch.#onread as OnRead;
       if (++watch.#reads >= EXCHANGES * watch.#factor || watch.isBig) watch.propose();
-      return onread.call(this, memory);
+      return watch.onread.call(this, memory);
     } as OnRead;
   }
 
@@ -48,8 +49,9 @@ class Watch {
     setReason(this.#tcp, 'traffic');
     const handle = this.#tcp as WatchedHandle;
     handle[kWatch] = this;
-    this.#onread = handle.onread;
+    this.onread = handle.onread;
     handle.onread = this.#counted;
+    this.#isOn = true;
     prototype ??= watchedPrototype();
     Object.setPrototypeOf(handle, prototype);
   }
@@ -69,11 +71,11 @@ class Watch {
   }
 
   #stop(): void {
-    if (this.#onread === undefined) return;
+    if (!this.#isOn) return;
+    this.#isOn = false;
     const handle = this.#tcp;
     Object.setPrototypeOf(handle, internals.TCP.prototype);
-    if (handle.onread === this.#counted) handle.onread = this.#onread;
-    this.#onread = undefined;
+    handle.onread = this.onread;
   }
 
   #failed(error: unknown): void {
@@ -94,6 +96,14 @@ function watchedPrototype(): object {
 
   class WatchedTcp extends TCP {
     declare [kWatch]: Watch;
+
+    override get onread(): OnRead {
+      return this[kWatch].onread;
+    }
+
+    override set onread(onread: OnRead) {
+      this[kWatch].onread = onread;
+    }
 
     override writeBuffer(request: StreamRequest, data: Uint8Array): Status {
       this[kWatch].wrote();
