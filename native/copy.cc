@@ -1,5 +1,9 @@
 #include "copy.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -29,7 +33,37 @@ void CopyBytes(uint8_t* target, const uint8_t* source, size_t length) {
   std::memcpy(target + at, source + at, length - at);
 }
 
-// copy(target, targetOffset, source, sourceOffset, length), between Uint8Arrays.
+// The same for memory whose lines another core has in its cache, since it read what was there before: stores past
+// the cache need not fetch each of them first, which is five times as fast or more (AMD Zen 3). Fenced: whatever
+// is stored after this is seen after it.
+void CopyPastCache(uint8_t* target, const uint8_t* source, size_t length) {
+#ifdef __SSE2__
+  constexpr size_t kLine = 64;
+  size_t head = (kLine - reinterpret_cast<uintptr_t>(target) % kLine) % kLine;
+  if (head > length) head = length;
+  std::memcpy(target, source, head);
+  size_t at = head;
+  for (; at + kLine <= length; at += kLine) {
+    auto* from = reinterpret_cast<const __m128i*>(source + at);
+    auto* to = reinterpret_cast<__m128i*>(target + at);
+    __m128i a = _mm_loadu_si128(from);
+    __m128i b = _mm_loadu_si128(from + 1);
+    __m128i c = _mm_loadu_si128(from + 2);
+    __m128i d = _mm_loadu_si128(from + 3);
+    _mm_stream_si128(to, a);
+    _mm_stream_si128(to + 1, b);
+    _mm_stream_si128(to + 2, c);
+    _mm_stream_si128(to + 3, d);
+  }
+  _mm_sfence();
+  std::memcpy(target + at, source + at, length - at);
+#else
+  CopyBytes(target, source, length);
+#endif
+}
+
+// copy(target, targetOffset, source, sourceOffset, length), between Uint8Arrays; copyPastCache(…) likewise.
+template <void (*copy_bytes)(uint8_t*, const uint8_t*, size_t)>
 Napi::Value Copy(const Napi::CallbackInfo& info) {
   auto target = info[0].As<Napi::Uint8Array>();
   auto source = info[2].As<Napi::Uint8Array>();
@@ -41,10 +75,13 @@ Napi::Value Copy(const Napi::CallbackInfo& info) {
     ThrowArgumentError(info.Env(), "copy outside of its arrays");
     return Napi::Value();
   }
-  CopyBytes(target.Data() + target_offset, source.Data() + source_offset, length);
+  copy_bytes(target.Data() + target_offset, source.Data() + source_offset, length);
   return info.Env().Undefined();
 }
 
 }  // namespace
 
-void InitCopy(Napi::Env env, Napi::Object exports) { ExportFunction<Copy>(env, exports, "copy"); }
+void InitCopy(Napi::Env env, Napi::Object exports) {
+  ExportFunction<Copy<CopyBytes>>(env, exports, "copy");
+  ExportFunction<Copy<CopyPastCache>>(env, exports, "copyPastCache");
+}

@@ -109,6 +109,14 @@ export interface Native {
   /** @returns the descriptor that holds the lock until closed, or null when another holds it */
   lockDirectory(path: string): Descriptor | null;
   copy(target: Uint8Array, targetOffset: number, source: Uint8Array, sourceOffset: number, length: number): void;
+  /** The same, for a target that another core has read: faster by far for tens of KiB. */
+  copyPastCache(
+    target: Uint8Array,
+    targetOffset: number,
+    source: Uint8Array,
+    sourceOffset: number,
+    length: number,
+  ): void;
 }
 
 /** The shape of Node's own system errors. */

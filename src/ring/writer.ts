@@ -9,6 +9,8 @@ const WORD = RING.controlWord;
 const WARM = 128;
 /** From here on the native copy wins over `TypedArray.set`. */
 const NATIVE_COPY = 4096;
+/** From here on the ring's lines are not fetched from the reader's cache first. */
+const PAST_CACHE = 16 * 1024;
 
 /**
  * The writing end of a ring: fill, then publish.
@@ -86,7 +88,8 @@ export class RingWriter {
   fill(at: number, source: Uint8Array, start: number, end: number): void {
     const target = this.#offset + at;
     const length = end - start;
-    if (length >= NATIVE_COPY) native().copy(this.#bytes, target, source, start, length);
+    if (length >= PAST_CACHE) native().copyPastCache(this.#bytes, target, source, start, length);
+    else if (length >= NATIVE_COPY) native().copy(this.#bytes, target, source, start, length);
     else if (start === 0 && end === source.length) this.#bytes.set(source, target);
     else this.#bytes.set(source.subarray(start, end), target);
   }
