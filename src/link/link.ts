@@ -17,6 +17,8 @@ import { type Service, services, topics } from './services.js';
 const MAX_EMPTY_DOORBELLS = 1000;
 /** How long the side that dialed keeps a link without channels, in milliseconds. */
 const LINGER = 1000;
+/** The same after it told the peer something, which may take its time to answer. */
+const TELL_LINGER = 5000;
 
 /** What one side of a link brings into it: the events that it sleeps on, and the doorbell that it rings. */
 export interface Bell {
@@ -174,6 +176,7 @@ export class Link implements Pollable, PortLink {
   /** Says something outside of any channel, in order with what is said of channels: a topic and at most 500 characters. */
   tell(text: string): void {
     this.#control.send({ kind: 'tell', text });
+    this.#setIdle(TELL_LINGER);
   }
 
   /** Handles the control messages that wait: for a blocked thread, whose event loop does not. */
@@ -386,13 +389,13 @@ export class Link implements Pollable, PortLink {
     this.#setIdle();
   }
 
-  #setIdle(): void {
+  #setIdle(linger = LINGER): void {
     if (this.#used > 0 || this.#isClosed || !this.#parts.isDialer) return;
     clearTimeout(this.#linger);
     this.#linger = setTimeout(() => {
       this.#saidBye = true;
       this.#control.send({ kind: 'bye' });
-    }, LINGER);
+    }, linger);
     this.#linger.unref();
   }
 

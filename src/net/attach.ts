@@ -36,6 +36,11 @@ export function attach(tcp: TcpHandle, port: Port, link: Link, session: string, 
     countSwitched(tcp);
     observe.upgrade(tcp, key);
   };
+  connection.onUnconfirmed = () => {
+    leaveRings(tcp);
+    setReason(tcp, 'handshake');
+    observe.fallback(tcp, 'handshake');
+  };
   connection.onLeft = () => sessions.delete(session);
   sessions.set(session, {
     peerMoved: (from, consumed, partOfFrame) => {
@@ -47,18 +52,11 @@ export function attach(tcp: TcpHandle, port: Port, link: Link, session: string, 
   });
 }
 
-/**
- * Goes back to TCP for good: the peer is told how far the ring was read, and sends the rest over TCP.
- * @returns what came over TCP already, ahead of its turn
- */
-export function leaveRings(tcp: TcpHandle): Uint8Array | undefined {
+/** Goes back to TCP for good: the peer is told how far the ring was read, and sends the rest over TCP. */
+export function leaveRings(tcp: TcpHandle): void {
   const connection = connectionOf(tcp);
-  if (connection === undefined) return undefined;
+  if (connection === undefined) return;
   const { link, session } = sides.get(connection) as { link: Link; session: string };
-  const early = connection.detach((consumed, partOfFrame) =>
-    link.tell(encode({ kind: 'moved', session, consumed, partOfFrame })),
-  );
+  connection.detach((consumed, partOfFrame) => link.tell(encode({ kind: 'moved', session, consumed, partOfFrame })));
   unswitchHandle(tcp);
-  observe.downgrade(tcp, 'moved');
-  return early;
 }

@@ -58,6 +58,8 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   #shutdown: StreamRequest | undefined;
   /** Called when the peer is sure of this side as well. */
   onConfirmed: (() => void) | undefined;
+  /** Called when the peer left without a word that it is sure: neither has used the rings. */
+  onUnconfirmed: (() => void) | undefined;
   /** Called when the rings are left, for whatever reason. */
   onLeft: (() => void) | undefined;
 
@@ -177,14 +179,13 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   /**
    * Leaves the rings for good, since another process gets the socket.
    * @param tell tells the peer how much of the ring was read, while it still has its end
-   * @returns what TCP brought ahead of its turn
    */
-  detach(tell: (consumed: number, partOfFrame: number) => void): Uint8Array | undefined {
-    tell(...this.#incoming.position);
+  detach(tell: (consumed: number, partOfFrame: number) => void): void {
+    const [consumed, partOfFrame] = this.#incoming.position;
+    // What TCP brought ahead of its turn is here, and cannot be put back: the peer resets the connection.
+    tell(this.#incoming.earlyBytes > 0 ? Number.MAX_SAFE_INTEGER : consumed, partOfFrame);
     this.#guard(() => this.#outgoing.leave());
-    const early = this.#incoming.takeEarly();
     this.#leave();
-    return early;
   }
 
   /** The peer gave its socket away: it read so much of the ring, and TCP is to have the rest. */
@@ -219,6 +220,9 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
 
   peerGone(error?: Error): void {
     this.#incoming.peerGone();
+    // Its last word may lie in the ring still.
+    if (!this.#isConfirmed) this.#incoming.hasUnread();
+    if (!this.#isConfirmed && !this.#isClosed) return this.onUnconfirmed?.();
     if (error !== undefined) return this.broken(error);
     this.#guard(() => this.#outgoing.abandon());
   }

@@ -4,6 +4,8 @@ import { untrack } from './accepted.js';
 import { leaveRings } from './attach.js';
 import { restoreHandle } from './facade.js';
 import type { TcpHandle } from './internals.js';
+import { observe } from './observe.js';
+import { connectionOf } from './switched-tcp.js';
 import { setReason } from './transport.js';
 import { isMoved, markMoved } from './upgrade.js';
 
@@ -57,7 +59,8 @@ function release(socket: Socket): void {
   if (tcp === undefined || isMoved(tcp)) return;
   markMoved(tcp);
   untrack(tcp);
-  const early = leaveRings(tcp);
-  if (early !== undefined) socket.push(early);
+  const wasSwitched = connectionOf(tcp)?.isSwitched;
+  leaveRings(tcp);
+  if (wasSwitched) observe.downgrade(tcp, 'moved');
   setReason(tcp, 'moved');
 }

@@ -75,13 +75,6 @@ export class Incoming {
     return [this.#consumed, this.#done];
   }
 
-  /** What TCP brought too early, to whoever goes on with TCP alone. */
-  takeEarly(): Uint8Array | undefined {
-    const early = this.#early;
-    this.#early = undefined;
-    return early;
-  }
-
   start(): void {
     this.#isWanted = true;
     this.#watch();

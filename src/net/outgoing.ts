@@ -1,3 +1,4 @@
+import { ShmloopError } from '../errors.js';
 import { frameLength } from '../layout.js';
 import type { RingWriter } from '../ring/index.js';
 import { OFFSET_LENGTH, RESERVE, TYPE } from './frames.js';
@@ -150,14 +151,18 @@ export class Outgoing {
   /**
    * The ring is read no more: TCP has the rest, what nobody read first. The memory may go.
    * @param read bytes of the ring that the peer has read, if it said so
+   * @throws ERR_SHMLOOP_PROTOCOL when TCP has something already that comes after what nobody read
    */
   abandon(read?: number, partOfFrame = 0): void {
     const writer = this.#writer;
     if (writer === undefined) return;
-    this.#wasUnread = this.isUnread;
+    // Of what the new owner of the socket leaves unread TCP tells by itself.
+    this.#wasUnread = read === undefined && this.isUnread;
     const unread = read === undefined ? this.#unread() : this.#published - read;
-    const isSane = unread >= 0 && unread <= this.#capacity;
-    const rest = isSane ? payloads(writer.recall(unread), partOfFrame) : [];
+    if (unread < 0 || unread > this.#capacity) throw tangled();
+    const span = writer.recall(unread);
+    if (read !== undefined && framesOf(span).some(({ type }) => type === TYPE.toTcp)) throw tangled();
+    const rest = payloads(span, partOfFrame);
     this.#writer = undefined;
     this.#isAllowed = false;
     const waiting = this.#waiting;
@@ -278,17 +283,25 @@ function after(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
   return rest;
 }
 
-/** The data in a span of the ring, from `skip` bytes into its first frame: the peer may have changed it meanwhile. */
+/** The data in a span of the ring, from `skip` bytes into its first frame. */
 function payloads(span: Buffer, skip: number): Uint8Array[] {
-  const parts: Uint8Array[] = [];
-  let left = skip;
+  return framesOf(span)
+    .map(({ type, payload }, i) => (type === TYPE.data ? payload.subarray(i === 0 ? skip : 0) : payload.subarray(0, 0)))
+    .filter((payload) => payload.length > 0);
+}
+
+/** The frames in a span of the ring, up to one that the peer has made nonsense of meanwhile. */
+function framesOf(span: Buffer): { type: number; payload: Buffer }[] {
+  const frames: { type: number; payload: Buffer }[] = [];
   for (let at = 0; at + HEADER <= span.length; ) {
-    const type = span.readInt32LE(at);
     const length = span.readInt32LE(at + 4);
     if (length < 0 || at + frameLength(length) > span.length) break;
-    if (type === TYPE.data && length > left) parts.push(span.subarray(at + HEADER + left, at + HEADER + length));
-    left = 0;
+    frames.push({ type: span.readInt32LE(at), payload: span.subarray(at + HEADER, at + HEADER + length) });
     at += frameLength(length);
   }
-  return parts;
+  return frames;
+}
+
+function tangled(): ShmloopError {
+  return new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the rest of the stream can no longer be put in order');
 }

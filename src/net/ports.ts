@@ -1,10 +1,13 @@
 import { codeOf } from '../errors.js';
 import { dialAbstract, type Link, Listener } from '../link/index.js';
 import { observe } from './observe.js';
+import { type Reason, reasonOfError } from './reasons.js';
 
 /** Names of listening domains are looked for until so many in a row are free: those between may have ended. */
 const MAX_GAP = 4;
 const MAX_NAMES = 256;
+/** Reasons for which there is no link, although there may be a peer. */
+const OWN: readonly Reason[] = ['rejected', 'memory', 'descriptors'];
 /** For how long what was found behind a port is believed, in milliseconds. */
 const FRESH = 1000;
 
@@ -16,8 +19,8 @@ interface Announced {
 /** Who listens on a port, as far as they are of this user. */
 export interface Listening {
   readonly links: readonly Link[];
-  /** Whether there are others, of other users. */
-  readonly isRejected: boolean;
+  /** Why there are no more. */
+  readonly reason: Reason;
 }
 
 interface Found {
@@ -81,17 +84,18 @@ export function forgetPort(port: number): void {
 
 async function dialAll(port: number): Promise<Listening> {
   const links = new Set<Link>();
-  let isRejected = false;
+  let reason: Reason = 'peer';
   for (let k = 0, gap = 0; k < MAX_NAMES && gap < MAX_GAP; k++) {
     try {
       links.add(await dialAbstract(nameOf(port, k)));
       gap = 0;
     } catch (error) {
       if (codeOf(error) === 'ECONNREFUSED') gap++;
-      if (codeOf(error) !== 'ERR_SHMLOOP_PEER_REJECTED') continue;
-      isRejected = true;
-      observe.peerRejected(port, error as Error);
+      const why = reasonOfError(error);
+      // What the other one does wrong is no reason: it may be anybody.
+      if (OWN.includes(why)) reason = why;
+      if (why === 'rejected') observe.peerRejected(port, error as Error);
     }
   }
-  return { links: [...links], isRejected };
+  return { links: [...links], reason };
 }

@@ -1,3 +1,5 @@
+import { codeOf } from '../errors.js';
+
 /** Every reason for which a connection is on TCP. `docs/transparency.md` lists the same. */
 export const REASONS = {
   off: 'SHMLOOP=off',
@@ -31,4 +33,24 @@ export type Reason = keyof typeof REASONS;
 
 export function isReason(text: string): text is Reason {
   return Object.hasOwn(REASONS, text);
+}
+
+/** The reason behind an error that came from making a link, or a channel. */
+export function reasonOfError(error: unknown): Reason {
+  switch (codeOf(error)) {
+    case 'ERR_SHMLOOP_PEER_REJECTED':
+      return 'rejected';
+    case 'ENOMEM':
+    case 'ENOSYS':
+    case 'EPERM':
+    case 'ENOSPC':
+      return 'memory';
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'descriptors';
+    case 'ERR_SHMLOOP_TIMEOUT':
+      return 'timeout';
+    default:
+      return 'handshake';
+  }
 }

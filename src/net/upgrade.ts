@@ -1,5 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { codeOf } from '../errors.js';
 import { type Link, type Port, services, topics } from '../link/index.js';
 import { native } from '../native.js';
 import { findAccepted, untrack, whenAdopted } from './accepted.js';
@@ -11,7 +10,7 @@ import type { TcpHandle } from './internals.js';
 import { isConsumed } from './parser.js';
 import { forgetPort, linksTo } from './ports.js';
 import { decode, encode, type NetMessage, TOPIC } from './proposal.js';
-import type { Reason } from './reasons.js';
+import { type Reason, reasonOfError } from './reasons.js';
 import { settings } from './settings.js';
 import { keyOf, mirroredKey, type Tuple, tupleOf } from './tuple.js';
 
@@ -69,7 +68,7 @@ export async function propose(tcp: TcpHandle): Promise<void> {
   if (!hasRoomForRing()) throw new Fallback('memory');
   const listening = await linksTo(tuple.remote.port);
   const links = listening.links.filter((link) => link.isUsable);
-  if (links.length === 0) throw new Fallback(listening.isRejected ? 'rejected' : 'peer');
+  if (links.length === 0) throw new Fallback(listening.reason);
   demandOpen(tcp);
   const nonce = randomBytes(16).toString('hex');
   const { link, agree } = await ask(links, tcp, tuple, nonce);
@@ -118,7 +117,7 @@ async function open(link: Link, session: string): Promise<Port> {
   try {
     return await link.open(serviceOf(session), { direction: 'both', ringSize: settings.ringSize, maxMessageSize: 0 });
   } catch (error) {
-    throw new Fallback(reasonOf(error));
+    throw new Fallback(reasonOfError(error));
   }
 }
 
@@ -180,7 +179,7 @@ async function consider(link: Link, message: Propose, tcp: TcpHandle, key: strin
     });
     link.tell(encode({ kind: 'agree', id, claim: claimOf(tcp), nonce }));
   } catch (error) {
-    const reason = error instanceof Fallback ? error.reason : reasonOf(error);
+    const reason = error instanceof Fallback ? error.reason : reasonOfError(error);
     link.tell(encode({ kind: 'decline', id, reason }));
   }
 }
@@ -266,21 +265,4 @@ export function markMoved(tcp: TcpHandle): void {
 
 export function isMoved(tcp: TcpHandle): boolean {
   return moved.has(tcp);
-}
-
-function reasonOf(error: unknown): Reason {
-  switch (codeOf(error)) {
-    case 'ENOMEM':
-    case 'ENOSYS':
-    case 'EPERM':
-    case 'ENOSPC':
-      return 'memory';
-    case 'EMFILE':
-    case 'ENFILE':
-      return 'descriptors';
-    case 'ERR_SHMLOOP_TIMEOUT':
-      return 'timeout';
-    default:
-      return 'handshake';
-  }
 }

@@ -1,5 +1,6 @@
 import { internals, type OnRead, type Status, type StreamRequest, type TcpHandle } from './internals.js';
 import { observe } from './observe.js';
+import { reasonOfError } from './reasons.js';
 import { settings } from './settings.js';
 import { setReason } from './transport.js';
 import { Fallback, propose } from './upgrade.js';
@@ -80,7 +81,7 @@ class Watch {
 
   #failed(error: unknown): void {
     if (!(error instanceof Fallback)) observe.debug('proposal failed: %s', (error as Error).stack);
-    const reason = error instanceof Fallback ? error.reason : 'handshake';
+    const reason = error instanceof Fallback ? error.reason : reasonOfError(error);
     if (this.#tcp.fd < 0) return;
     this.#factor *= BACKOFF;
     this.#reads = 0;

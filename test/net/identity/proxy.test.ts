@@ -32,14 +32,14 @@ describe.concurrent('a proxy between two programs', () => {
     expect(await server.call('accepted')).toEqual([{ transport: 'tcp', reason: 'unasked' }]);
   });
 
-  test.for([undefined, { host: '127.0.0.2' }])(
+  test.for([{}, { host: '127.0.0.2' }])(
     'with it (%o): each leg switches with the proxy itself, through which every byte goes',
     async (where, { start }) => {
       const server = await start();
       const proxy = await start({ program: PROXY });
       const client = await start();
       const target = await server.call('listen');
-      const port = await proxy.call('forward', target, where && { ...where, port: target });
+      const port = await proxy.call('forward', target, 'host' in where ? { ...where, port: target } : {});
       const key = await client.call('connect', { port, ...where });
       await client.call('switched', key);
       await proxy.call('allShared');

@@ -1,5 +1,5 @@
 /** Runs programs as real processes, which do what their test tells them. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ export interface ProgramOptions {
   node?: string[];
   /** A user that it becomes before it does anything. */
   uid?: number;
-  config?: object;
+  config?: { acts?: string; by?: string };
 }
 
 /** What programs answer: each act has its own shape, asserted on by its test. */
@@ -57,7 +57,7 @@ export class Program {
       this.#errors += chunk;
     });
     this.process.on('message', (message) => this.#received(message as Answer));
-    this.exited = new Promise((resolve) => this.process.once('close', resolve));
+    this.exited = new Promise((resolve) => this.process.once('exit', resolve));
     void this.exited.then((code) => this.#failAll(`exited (${code})`));
   }
 
@@ -120,7 +120,6 @@ export const test = base.extend<Fixtures>({
     for (const program of programs) {
       // A stopped process is killed all the same.
       program.kill('SIGKILL');
-      if (program.process.connected) program.process.disconnect();
       await program.exited;
     }
   },
@@ -162,4 +161,20 @@ export function onTcp(reason: string, pid: number): object {
 function inherited(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(SHMLOOP|NODE_|VITEST)/.test(name));
   return Object.fromEntries(kept);
+}
+
+/** Whether this machine lets us run a command: what a test needs of it. */
+export function canRun(command: string, ...args: string[]): boolean {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+}
+
+/** Commands that run the rest of their line in namespaces of its own. */
+export const NAMESPACE = {
+  net: ['unshare', '--net'],
+  pid: ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'],
+  user: ['unshare', '--user'],
+};
+
+export function canUnshare([command, ...args]: string[]): boolean {
+  return canRun(command as string, ...args, 'true');
 }

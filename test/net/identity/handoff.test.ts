@@ -1,0 +1,67 @@
+import { describe, expect } from 'vitest';
+import { type Start, shared, test } from './support.js';
+
+const PARENT = new URL('fixtures/handing.mjs', import.meta.url);
+const CLIENT = new URL('fixtures/streaming.mjs', import.meta.url);
+const LENGTH = 3_000_000;
+const AT = 1_000_000;
+/** More than all buffers between two processes take. */
+const LONG = 20_000_000;
+
+describe.concurrent('a socket that goes to another process', () => {
+  test('with pauseOnConnect and send: the child answers, and switches by itself', async ({ start }) => {
+    const server = await start();
+    const heir = await server.call('startHeir');
+    const port = await server.call('listen', { pauseOnConnect: true });
+    const client = await start();
+    for (let i = 0; i < 4; i++) {
+      const key = await client.call('connect', { port });
+      await client.call('switched', key);
+      expect(await client.call('talk', key, { length: 20_000 })).toEqual(shared(heir));
+    }
+    expect(await server.call('heir', 'accepted')).toEqual(Array(4).fill({ transport: 'shm' }));
+  });
+
+  test.for([4_194_304])(
+    'in the middle of two streams, switched, rings of %d bytes: every byte comes, in order, at both ends',
+    async (ring, { start }) => {
+      const env = { SHMLOOP_RING_SIZE: String(ring) };
+      const parent = await start({ program: PARENT, env });
+      const client = await start({ program: CLIENT, env });
+      const handed = parent.call('hand', { at: AT, length: LENGTH });
+      const port = await parent.call('port');
+      const streamed = client.call('stream', { port, length: LENGTH });
+      const [received, { before, child, wasShared }] = await Promise.all([streamed, handed]);
+      expect(received).toEqual({ length: LENGTH, wrongAt: -1 });
+      expect(wasShared).toBe(true);
+      expect(before).toBeGreaterThanOrEqual(AT);
+      expect(child).toEqual({ length: LENGTH, wrongAt: -1 });
+      expect(await client.call('downgrades')).toContain('moved');
+    },
+  );
+
+  async function handAllFull(start: Start, SHMLOOP: string) {
+    const env = { SHMLOOP };
+    const [parent, client] = await Promise.all([start({ program: PARENT, env }), start({ program: CLIENT, env })]);
+    const handed = parent.call('hand', { at: AT, length: LONG, isHeld: true });
+    handed.catch(() => undefined);
+    const streamed = client.call('stream', { port: await parent.call('port'), length: LONG });
+    const stalled = client.call('stalled').then(() => parent.call('letGo'));
+    stalled.catch(() => undefined);
+    return { handed, streamed, stalled };
+  }
+
+  test('on TCP, when all that is on the way to it is full: every byte comes, in order', async ({ start }) => {
+    const { handed, streamed, stalled } = await handAllFull(start, 'off');
+    const [{ child }, received] = await Promise.all([handed, streamed, stalled]);
+    expect(child).toEqual({ length: LONG, wrongAt: -1 });
+    expect(received).toEqual({ length: LONG, wrongAt: -1 });
+  });
+
+  test('when all that is on the way to it is full, and TCP is ahead of the ring: a reset, and no wrong byte', async ({
+    start,
+  }) => {
+    const { streamed } = await handAllFull(start, 'on');
+    await expect(streamed).rejects.toThrow('ECONNRESET');
+  });
+});
