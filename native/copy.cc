@@ -34,8 +34,7 @@ void CopyBytes(uint8_t* target, const uint8_t* source, size_t length) {
 }
 
 // The same for memory whose lines another core has in its cache, since it read what was there before: stores past
-// the cache need not fetch each of them first, which is five times as fast or more (AMD Zen 3). Fenced: whatever
-// is stored after this is seen after it.
+// the cache need not fetch each of them first. Fenced: whatever is stored after this is seen after it.
 void CopyPastCache(uint8_t* target, const uint8_t* source, size_t length) {
 #ifdef __SSE2__
   constexpr size_t kLine = 64;

@@ -1,8 +1,21 @@
 #include "deferral.h"
 
 #include "error.h"
+#include "exports.h"
+
+namespace {
+
+// reportUncaught(error): to who listens for it, or the process ends, as after a callback of the event loop. The
+// stack of async ids is empty then.
+Napi::Value ReportUncaught(const Napi::CallbackInfo& info) {
+  napi_fatal_exception(info.Env(), info[0]);
+  return info.Env().Undefined();
+}
+
+}  // namespace
 
 void Deferral::Init(Napi::Env env, Napi::Object exports) {
+  ExportFunction<ReportUncaught>(env, exports, "reportUncaught");
   Napi::Function constructor =
       DefineClass(env, "Deferral", {InstanceMethod<&Deferral::Schedule>("schedule")});
   exports.DefineProperty(Napi::PropertyDescriptor::Value("Deferral", constructor, napi_enumerable));

@@ -32,6 +32,8 @@ export interface Deferral {
 
 export interface Native {
   Deferral: new (callback: () => void) => Deferral;
+  /** An error that nobody caught: to `uncaughtException`, or the process ends. */
+  reportUncaught(error: unknown): void;
   Poll: new (descriptor: Descriptor, callback: () => void) => Poll;
 
   createMemory(name: string, length: number): Descriptor;
@@ -109,7 +111,7 @@ export interface Native {
   /** @returns the descriptor that holds the lock until closed, or null when another holds it */
   lockDirectory(path: string): Descriptor | null;
   copy(target: Uint8Array, targetOffset: number, source: Uint8Array, sourceOffset: number, length: number): void;
-  /** The same, for a target that another core has read: faster by far for tens of KiB. */
+  /** The same, for a target that another core has read: its lines are not fetched first. */
   copyPastCache(
     target: Uint8Array,
     targetOffset: number,

@@ -31,9 +31,9 @@ const LARGEST_GROWTH = 8;
 /** Code that is still being compiled would be measured as a slow transport. */
 const WARM_UP_MESSAGES = 20_000;
 /** A batch of this part of the measured one goes before it: nothing is asleep when that begins. */
-const LEAD_IN = 1 / 8;
+export const LEAD_IN = 1 / 8;
 /** Keeps the stamps of a batch, and the memory of its process, in bounds. */
-const LARGEST_BATCH = { rtt: 1 << 21, oneway: 1 << 26 };
+export const LARGEST_BATCH = { rtt: 1 << 21, oneway: 1 << 26 };
 const IDLE_CONNECTIONS = 100;
 
 /**
@@ -171,9 +171,10 @@ async function prepareIdle(pair, { settleMs, idleMs }) {
  * @param {(count: number) => Promise<{ elapsedMs: number }>} runBatch
  * @param {Times} times
  * @param {number} largest
+ * @param {number} [enough] messages that warm up
  * @returns {Promise<number>} how many messages fill the measured time
  */
-async function warmUp(runBatch, { warmUpMs, longestWarmUpMs, measureMs }, largest) {
+export async function warmUp(runBatch, { warmUpMs, longestWarmUpMs, measureMs }, largest, enough = WARM_UP_MESSAGES) {
   let spentMs = 0;
   let messages = 0;
   for (let count = FIRST_BATCH; ; ) {
@@ -181,7 +182,7 @@ async function warmUp(runBatch, { warmUpMs, longestWarmUpMs, measureMs }, larges
     spentMs += elapsedMs;
     messages += count;
     const perMs = count / elapsedMs;
-    if (spentMs >= longestWarmUpMs || (spentMs >= warmUpMs && messages >= WARM_UP_MESSAGES)) {
+    if (spentMs >= longestWarmUpMs || (spentMs >= warmUpMs && messages >= enough)) {
       return Math.max(FIRST_BATCH, Math.min(largest, Math.ceil(perMs * measureMs)));
     }
     count = Math.max(FIRST_BATCH, Math.min(largest, count * LARGEST_GROWTH, Math.ceil((perMs * warmUpMs) / 2)));

@@ -36,10 +36,14 @@ export class PeerProcess {
    * @param {URL} script that answers calls
    * @param {readonly string[]} parameters its command line
    * @param {string} title for error messages
+   * @param {{ execArgv?: string[], env?: NodeJS.ProcessEnv }} [options] of Node itself
    */
-  constructor(script, parameters, title) {
+  constructor(script, parameters, title, options = {}) {
     this.#title = title;
-    this.#child = fork(fileURLToPath(script), [...parameters], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+    this.#child = fork(fileURLToPath(script), [...parameters], {
+      ...options,
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    });
     this.#child.stderr?.setEncoding('utf8').on('data', (text) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
     });

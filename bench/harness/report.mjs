@@ -17,6 +17,10 @@ const DISTURBANCE = 0.1;
  * @property {number} [msgs_per_s]
  * @property {number} [gb_per_s]
  * @property {number} [cpu_us_per_msg]
+ * @property {number} [lo_ratio] bytes on the loopback device, of the payload's
+ * @property {number} [connections]
+ * @property {number} [times_tcp] how many times better than TCP in the same round
+ * @property {number} [cpu_times_tcp]
  * @property {number} [others_cpu] share of all CPU time, 0 to 1
  * @property {number} [context_switches]
  * @property {number} [cpu_us]
@@ -24,15 +28,55 @@ const DISTURBANCE = 0.1;
  * @property {Record<string, [min: number, max: number]>} spread
  */
 
+/** @typedef {[head: string, cell: (row: Row, rows: readonly Row[]) => string]} Column */
+
+/** @type {Column[]} */
+const FIGURES = [
+  ['p50 µs', (row) => format(row.p50_us)],
+  ['p99 µs', (row) => format(row.p99_us)],
+  ['msg/s', (row) => format(row.msgs_per_s)],
+  ['GB/s', (row) => format(row.gb_per_s)],
+  ['CPU µs/msg', (row) => format(row.cpu_us_per_msg)],
+];
+/** @type {Column} */
+const RATIO = ['× tcp', (row, rows) => formatRatio(ratioToBaseline(row, rows))];
+/** @type {Column} */
+const SPREAD = ['spread', formatSpread];
+/** @type {Column[]} */
+const DROPIN = [
+  ['lo', (row) => format(row.lo_ratio)],
+  SPREAD,
+  ['CPU × tcp', (row) => formatRatio(row.cpu_times_tcp)],
+  ['× tcp', (row) => formatRatio(row.times_tcp)],
+  ['in rounds', (row) => (row.spread.times_tcp ?? []).map(formatRatio).join('..')],
+];
+
 /**
  * @param {readonly Row[]} rows
  * @returns {string}
  */
 export function formatRows(rows) {
+  return formatTables(rows, [...FIGURES, RATIO, SPREAD]);
+}
+
+/**
+ * The same, and how much of the payload went over the loopback device.
+ * @param {readonly Row[]} rows
+ * @returns {string}
+ */
+export function formatDropinRows(rows) {
+  return formatTables(rows, [...FIGURES, ...DROPIN]);
+}
+
+/**
+ * @param {readonly Row[]} rows
+ * @param {readonly Column[]} columns
+ */
+function formatTables(rows, columns) {
   const messages = rows.filter((row) => row.case !== 'idle');
   const idle = rows.filter((row) => row.case === 'idle');
   const tables = [];
-  if (messages.length > 0) tables.push(messageTable(messages));
+  if (messages.length > 0) tables.push(messageTable(messages, columns));
   if (idle.length > 0) tables.push(idleTable(idle));
   const others = messages.flatMap(({ others_cpu = [] }) => others_cpu);
   if (others.length > 0 && median(others) > DISTURBANCE) {
@@ -45,7 +89,7 @@ export function formatRows(rows) {
 }
 
 /**
- * How many times better than TCP: lower latency at `rtt`, higher rate at `oneway`.
+ * How many times better than TCP: lower latency at `rtt`, higher rate elsewhere.
  * @param {Row} row
  * @param {readonly Row[]} rows
  * @returns {number | undefined}
@@ -53,7 +97,7 @@ export function formatRows(rows) {
 export function ratioToBaseline(row, rows) {
   const baseline = baselineOf(row, rows);
   if (baseline === undefined) return undefined;
-  if (row.p50_us !== undefined && baseline.p50_us !== undefined) return baseline.p50_us / row.p50_us;
+  if (isLatency(row) && row.p50_us !== undefined && baseline.p50_us !== undefined) return baseline.p50_us / row.p50_us;
   if (row.msgs_per_s !== undefined && baseline.msgs_per_s !== undefined) return row.msgs_per_s / baseline.msgs_per_s;
   return undefined;
 }
@@ -78,11 +122,14 @@ export function startProgress(total) {
   };
 }
 
-/** @param {readonly Row[]} rows */
-function messageTable(rows) {
+/**
+ * @param {readonly Row[]} rows
+ * @param {readonly Column[]} columns
+ */
+function messageTable(rows, columns) {
   const table = new Table({
-    head: ['case', 'size', 'transport', 'p50 µs', 'p99 µs', 'msg/s', 'GB/s', 'CPU µs/msg', '× tcp', 'spread'],
-    colAligns: ['left', 'right', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
+    head: ['case', 'size', 'transport', ...columns.map(([head]) => head)],
+    colAligns: ['left', 'right', 'left', ...columns.map(() => /** @type {const} */ ('right'))],
     style: { head: [], border: [], compact: true },
   });
   let before = '';
@@ -91,18 +138,8 @@ function messageTable(rows) {
     const isNew = group !== before;
     if (isNew && before !== '') table.push([]);
     before = group;
-    table.push([
-      isNew ? row.case : '',
-      isNew ? formatSize(row.size) : '',
-      row.transport,
-      format(row.p50_us),
-      format(row.p99_us),
-      format(row.msgs_per_s),
-      format(row.gb_per_s),
-      format(row.cpu_us_per_msg),
-      formatRatio(ratioToBaseline(row, rows)),
-      formatSpread(row),
-    ]);
+    const names = [isNew ? row.case : '', isNew ? formatSize(row.size) : '', row.transport];
+    table.push([...names, ...columns.map(([, cell]) => cell(row, rows))]);
   }
   return table.toString();
 }
@@ -124,6 +161,14 @@ function idleTable(rows) {
  */
 function baselineOf(row, rows) {
   return rows.find((other) => other.transport === BASELINE && other.case === row.case && other.size === row.size);
+}
+
+/**
+ * Whether it is about time rather than rate.
+ * @param {Row} row
+ */
+function isLatency(row) {
+  return row.case.startsWith('rtt');
 }
 
 /** @param {number | undefined} bytes */
@@ -151,7 +196,7 @@ function formatRatio(ratio) {
  * @param {Row} row
  */
 function formatSpread(row) {
-  const field = row.p50_us === undefined ? 'msgs_per_s' : 'p50_us';
+  const field = isLatency(row) ? 'p50_us' : 'msgs_per_s';
   const middle = row[field];
   const range = row.spread[field];
   if (middle === undefined || range === undefined) return '';

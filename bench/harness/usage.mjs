@@ -69,6 +69,12 @@ export function watchOthers(pids) {
   };
 }
 
+/** @returns {number} bytes that loopback has carried since the machine, or the container, began */
+export function loopbackBytes() {
+  const [, received] = /^\s*lo:\s*(\d+)/m.exec(readFileSync('/proc/net/dev', 'utf8')) ?? [];
+  return Number(received);
+}
+
 /** @param {readonly number[]} pids */
 function ownCpuNs(pids) {
   return pids.reduce((sum, pid) => sum + observeProcess(pid).cpuNs, cpuStamp().us * 1e3);

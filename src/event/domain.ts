@@ -117,9 +117,8 @@ class Domain {
     // What is found now has come by now: the time that the work takes is none of the wait's.
     const started = performance.now();
     try {
-      const { isPolling } = this.#waiting;
       worked = this.#pollAll();
-      if (worked || isPolling) worked = this.#pollOn(isPolling ? LOOKS : 1) || worked;
+      if (this.#waiting.isPolling) worked = this.#pollOn() || worked;
     } finally {
       // Also when a handler threw: the rest of the links must not stall.
       this.#inTurn = false;
@@ -129,16 +128,13 @@ class Domain {
     }
   }
 
-  /**
-   * Goes on while there is work, and looks for more: the answer of a peer that is awake comes sooner than the
-   * event loop goes round.
-   */
-  #pollOn(looks: number): boolean {
+  /** Polls again and again, for a short time: the answer of a peer that is awake comes sooner than the event loop goes round. */
+  #pollOn(): boolean {
     let rounds = 0;
-    for (let left = looks; left > 0 && rounds < ROUNDS && !this.#isYielding; left--) {
+    for (let looks = 0; looks < LOOKS && rounds < ROUNDS && !this.#isYielding; looks++) {
       this.#publishAll();
       if (!this.#pollAll()) continue;
-      left = looks + 1;
+      looks = 0;
       rounds++;
     }
     return rounds > 0;

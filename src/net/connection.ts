@@ -24,6 +24,8 @@ export interface Host {
   deliverTcp(memory: ArrayBuffer | undefined): Uint8Array | undefined;
   /** Takes the end. Runs code of the application. */
   deliverEnd(status: Status): void;
+  /** A request has to wait. */
+  waits(request: StreamRequest): void;
   /** A request is done. Runs code of the application. */
   completed(request: StreamRequest, status: Status): void;
   /** The memory that TCP just brought bytes to, if it is not the caller's own. */
@@ -129,6 +131,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     for (const part of parts) length += part.length;
     const isDone = this.#guard(() => this.#outgoing.write(request, parts, length));
     if (isDone === undefined) return UV_ECONNRESET;
+    if (!isDone) this.#host.waits(request);
     streamBaseState[kBytesWritten] = length;
     streamBaseState[kLastWriteWasAsync] = isDone ? 0 : 1;
     return 0;
@@ -171,9 +174,17 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     this.waitingChanged();
   }
 
-  /** This process ends: the kernel takes what it would have. */
-  flush(): void {
+  /**
+   * This process ends: the kernel takes what it would have.
+   * @param rest writes what waits behind, piece by piece, as long as TCP takes it at once
+   */
+  flush(rest: Iterable<Uint8Array>): void {
+    if (this.#outgoing.waitingBytes === 0) return;
     this.#guard(() => this.#outgoing.overflow());
+    for (const piece of rest) {
+      if (this.queued() > 0) return;
+      raw.write(this.tcp, [piece], () => {});
+    }
   }
 
   /**

@@ -163,6 +163,7 @@ export class Outgoing {
     const span = writer.recall(unread);
     if (read !== undefined && framesOf(span).some(({ type }) => type === TYPE.toTcp)) throw tangled();
     const rest = payloads(span, partOfFrame);
+    for (const { length } of rest) this.ringBytes -= length;
     this.#writer = undefined;
     this.#isAllowed = false;
     const waiting = this.#waiting;
@@ -252,7 +253,7 @@ export class Outgoing {
     const wanted = Math.min(left, this.#maxPayload);
     if (writer.hasRoom(frameLength(wanted) + RESERVE)) return wanted;
     const payload = (writer.observe() - RESERVE - HEADER) & -8;
-    return payload >= CRUMB ? Math.min(payload, wanted) : 0;
+    return payload >= Math.min(CRUMB, this.#maxPayload / 4) ? Math.min(payload, wanted) : 0;
   }
 
   #put(type: number, payload?: Uint8Array): void {

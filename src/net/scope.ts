@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { native } from '../native.js';
 import { internals, type StreamHandle } from './internals.js';
 
 type Resource = Record<symbol, unknown>;
@@ -42,8 +43,20 @@ export function runAsCallback(handle: StreamHandle, run: () => void): void {
     resource[internals.asyncId] = handle.getAsyncId();
     resource[internals.triggerAsyncId] = 0;
   }
-  runInAsyncScope.call(resource as unknown as AsyncResource, run);
-  runTicks();
+  runReporting(resource as unknown as AsyncResource, run);
+}
+
+/**
+ * The same in the scope of a resource. What is thrown is reported at once: on its way up it would leave the ids of
+ * the tick that threw it on the stack, where whoever is beneath aborts the process for it.
+ */
+export function runReporting(resource: AsyncResource, run: () => void): void {
+  try {
+    runInAsyncScope.call(resource, run);
+    runTicks();
+  } catch (error) {
+    native().reportUncaught(error);
+  }
 }
 
 function rememberOn(resource: Resource): void {

@@ -1,9 +1,12 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Connection, Host } from './connection.js';
 import { internals, type OnRead, type Status, type StreamRequest, type TcpHandle } from './internals.js';
 import { keep, roomFor } from './memory.js';
-import { runAsCallback } from './scope.js';
+import { runAsCallback, runReporting } from './scope.js';
 
 const kConnection = Symbol('shmloop connection');
+/** On a request that has to wait: the context of the call that issued it. */
+const kScope = Symbol('shmloop scope');
 const kOnRead = Symbol('shmloop onread');
 /** On any TCP handle: the memory that its user reads into, if it said so. */
 export const kUserBuffer = Symbol('shmloop user buffer');
@@ -16,6 +19,10 @@ export interface SwitchedHandle extends TcpHandle {
   [kOnRead]: OnRead;
   [kUserBuffer]?: Uint8Array;
   [kNativeBuffer]?: Uint8Array;
+}
+
+interface WaitingRequest extends StreamRequest {
+  [kScope]?: AsyncResource;
 }
 
 let prototype: object | undefined;
@@ -105,8 +112,15 @@ export class HandleHost implements Host {
     runAsCallback(this.#handle, this.#deliver);
   }
 
+  waits(request: StreamRequest): void {
+    (request as WaitingRequest)[kScope] = new AsyncResource('WRITEWRAP');
+  }
+
   completed(request: StreamRequest, status: Status): void {
-    runAsCallback(this.#handle, () => request.oncomplete?.(status, this.#handle, undefined));
+    const complete = () => request.oncomplete?.(status, this.#handle, undefined);
+    const scope = (request as WaitingRequest)[kScope];
+    if (scope === undefined) runAsCallback(this.#handle, complete);
+    else runReporting(scope, complete);
   }
 
   #deliverToUser(length: number): void {

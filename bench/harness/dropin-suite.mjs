@@ -1,0 +1,166 @@
+/** `npm run bench -- dropin`: the programs of ../dropin as they are, with the preload and without. */
+
+import { LARGEST_BATCH, LEAD_IN, warmUp } from './measure.mjs';
+import { cpuOf, ProgramPair } from './program-pair.mjs';
+import { formatDropinRows } from './report.mjs';
+import { loopbackBytes, watchOthers } from './usage.mjs';
+
+/**
+ * Where the preload is.
+ * @type {Record<string, { server: boolean, client: boolean }>}
+ */
+const TRANSPORTS = {
+  tcp: { server: false, client: false },
+  dropin: { server: true, client: true },
+  'dropin-one-sided': { server: false, client: true },
+};
+
+/** Of the cases that say how many messages it takes. */
+const LONGEST_WARM_UP_MS = 6000;
+
+/**
+ * What the client does, with which port of its server, and whether its connections are to leave TCP.
+ * @typedef {object} Case
+ * @property {'net' | 'http'} programs
+ * @property {string} method
+ * @property {string} port
+ * @property {readonly number[]} sizes
+ * @property {number} [connections]
+ * @property {readonly number[]} [oneSided] sizes that are also measured with but one preload
+ * @property {boolean} switches
+ * @property {number} [warmUp] messages, where they run so much code that it takes long until it is compiled
+ */
+
+/** @type {Record<string, Case>} */
+const CASES = {
+  rtt: { programs: 'net', method: 'rtt', port: 'echo', sizes: [64], oneSided: [64], switches: true },
+  oneway: {
+    programs: 'net',
+    method: 'oneway',
+    port: 'count',
+    sizes: [64, 1 << 10, 64 << 10, 1 << 20],
+    oneSided: [64 << 10],
+    switches: true,
+  },
+  'http-1': {
+    programs: 'http',
+    method: 'get',
+    port: 'http',
+    sizes: [64],
+    connections: 1,
+    switches: true,
+    warmUp: 8000,
+  },
+  'http-32': {
+    programs: 'http',
+    method: 'get',
+    port: 'http',
+    sizes: [64],
+    connections: 32,
+    switches: true,
+    warmUp: 8000,
+  },
+  connect: { programs: 'net', method: 'connect', port: 'echo', sizes: [64], switches: false, warmUp: 4000 },
+};
+
+/** @type {import('./run.mjs').Suite} */
+export const suite = {
+  usage: 'npm run bench -- dropin [options]',
+  cases: Object.keys(CASES),
+  transports: Object.keys(TRANSPORTS),
+  quick: { rounds: 5 },
+  makePlan,
+  prepare,
+  compare,
+  format: formatDropinRows,
+};
+
+/**
+ * @param {readonly string[]} cases
+ * @param {readonly string[]} transports
+ * @returns {import('./plan.mjs').Group[]}
+ */
+function makePlan(cases, transports) {
+  return cases.flatMap((name) => {
+    const { sizes, oneSided = [] } = CASES[name];
+    return sizes.map((size) => {
+      const compared = transports.filter((transport) => transport !== 'dropin-one-sided' || oneSided.includes(size));
+      const runs = compared.map((transport) => ({ transport, kind: name, size, cases: [name] }));
+      return { title: `${name} ${size}`, runs };
+    });
+  });
+}
+
+/**
+ * @param {{ transport: string, kind: string, size: number }} run
+ * @param {import('./measure.mjs').Times} times
+ * @param {string} directory
+ * @returns {Promise<import('./measure.mjs').Prepared>}
+ */
+async function prepare({ transport, kind, size }, times, directory) {
+  const { programs, method, port, connections, switches, warmUp: enough } = CASES[kind];
+  const summaries = switches ? directory : undefined;
+  const pair = new ProgramPair(programs, transport, TRANSPORTS[transport], summaries);
+  try {
+    await pair.open({ size, port, connections });
+    const runBatch = async (/** @type {number} */ count) => {
+      const report = await pair.run(method, { count, size });
+      return { ...report, elapsedMs: report.elapsedNs / 1e6 };
+    };
+    const largest = method === 'oneway' ? LARGEST_BATCH.oneway : LARGEST_BATCH.rtt;
+    const longestWarmUpMs = enough === undefined ? times.longestWarmUpMs : LONGEST_WARM_UP_MS;
+    const count = await warmUp(runBatch, { ...times, longestWarmUpMs }, largest, enough);
+    return {
+      measure: () => measure(pair, runBatch, { count, method, size, connections }),
+      close: () => pair.close(),
+      kill: () => pair.kill(),
+    };
+  } catch (error) {
+    pair.kill();
+    throw error;
+  }
+}
+
+/**
+ * @param {ProgramPair} pair
+ * @param {(count: number) => Promise<{ elapsedMs: number, p50_us?: number, p99_us?: number }>} runBatch
+ * @param {{ count: number, method: string, size: number, connections?: number }} what
+ */
+async function measure(pair, runBatch, { count, method, size, connections }) {
+  await runBatch(Math.ceil(count * LEAD_IN));
+  const othersShare = watchOthers(pair.pids);
+  const cpuBefore = cpuOf(pair);
+  const bytesBefore = loopbackBytes();
+  const { elapsedMs, p50_us, p99_us } = await runBatch(count);
+  const bytes = loopbackBytes() - bytesBefore;
+  const cpuUs = cpuOf(pair) - cpuBefore;
+  const perSecond = (count * 1e3) / elapsedMs;
+  const latencies = p50_us === undefined ? {} : { p50_us, p99_us };
+  const volume = method === 'oneway' ? { gb_per_s: (perSecond * size) / 1e9, lo_ratio: bytes / (count * size) } : {};
+  return {
+    ...(connections === undefined ? {} : { connections }),
+    ...latencies,
+    msgs_per_s: perSecond,
+    ...volume,
+    cpu_us_per_msg: cpuUs / count,
+    others_cpu: othersShare(),
+  };
+}
+
+/**
+ * How many times TCP's a measurement is, round by round: what disturbed one disturbed the other.
+ * @param {ReadonlyMap<import('./plan.mjs').Run, import('./measure.mjs').Measurement[]>} results
+ */
+function compare(results) {
+  for (const [run, measurements] of results) {
+    const isBaseline = (/** @type {import('./plan.mjs').Run} */ other) =>
+      other.transport === 'tcp' && other.kind === run.kind && other.size === run.size;
+    const baseline = [...results].find(([other]) => isBaseline(other))?.[1];
+    if (baseline === undefined) continue;
+    for (const [round, own] of measurements.entries()) {
+      const tcp = baseline[round];
+      own.times_tcp = run.kind === 'rtt' ? tcp.p50_us / own.p50_us : own.msgs_per_s / tcp.msgs_per_s;
+      own.cpu_times_tcp = own.cpu_us_per_msg / tcp.cpu_us_per_msg;
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/** What a program wrote before its end, and what of it arrived. */
+import { type Program, type Start, TRANSPORTS, type Transport } from './support.js';
+
+export interface Burst {
+  /** Writes in one turn, and the bytes of each. */
+  count: number;
+  size: number;
+  by: 'exit' | 'throw' | 'SIGKILL' | 'SIGTERM';
+  /** Whether it ends once the last write is done, or while the calls of write are hardly over. */
+  when: 'completed' | 'written';
+  /** Whether a worker writes, and ends alone if it ends by `exit`. */
+  isWorker?: boolean;
+}
+
+export interface Outcome {
+  received: number;
+  isRight: boolean;
+  ended: boolean;
+  error?: string;
+}
+
+export function titleOf({ count, size, by, when, isWorker }: Burst): string {
+  return `${count} × ${size} bytes, ${when}, then ${by}${isWorker ? ' of a worker' : ''}`;
+}
+
+/** Runs it so many times against one server. */
+export async function deliver(start: Start, transport: Transport, burst: Burst, times = 1): Promise<Outcome[]> {
+  const server = start('counting', { transport });
+  const port = await server.said<number>();
+  const outcomes: Outcome[] = [];
+  for (let i = 0; i < times; i++) {
+    const client: Program = start('bursting', { transport, args: { ...burst, port } });
+    outcomes.push(await server.said<Outcome>());
+    // A worker's process goes on.
+    await client.end();
+  }
+  await server.end();
+  return outcomes;
+}
+
+/** Of several runs over each transport, the one in which the least arrived. */
+export async function leastOf(start: Start, burst: Burst, times: Record<Transport, number>) {
+  const least: Partial<Record<Transport, Outcome>> = {};
+  for (const transport of TRANSPORTS) {
+    const outcomes = await deliver(start, transport, burst, times[transport]);
+    least[transport] = outcomes.sort((a, b) => Number(a.isRight) - Number(b.isRight) || a.received - b.received)[0];
+  }
+  return least as Record<Transport, Outcome>;
+}

@@ -1,0 +1,45 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { usePrograms } from '../support.js';
+import { large, type Program, small } from './programs.js';
+import { type Seen, Stage, type Variant, withoutRoom } from './stage.js';
+
+const start = usePrograms();
+/** What TCP does may differ from run to run. */
+const RUNS_OF_TCP = 10;
+
+/** The seed and the path that a failure prints play it again; with more runs it looks further. */
+const { SHMLOOP_TEST_SEED: seed, SHMLOOP_TEST_PATH: path, SHMLOOP_TEST_RUNS: runs } = process.env;
+const parameters = {
+  numRuns: Number(runs ?? 40),
+  ...(seed === undefined ? {} : { seed: Number(seed) }),
+  ...(path === undefined ? {} : { path }),
+};
+
+type Case = [how: string, variant: Variant, programs: fc.Arbitrary<Program>, compared?: (seen: Seen[]) => Seen[]];
+
+const cases: Case[] = [
+  ['once it has switched', { transport: 'shm' }, small],
+  ['while it switches at once', { transport: 'shm', isEarly: true }, small],
+  ['while it switches under way', { transport: 'shm', isEarly: true, mode: 'auto' }, small],
+  ['when it writes more than its rings hold', { transport: 'shm', ringSize: 4096 }, large, withoutRoom],
+];
+
+test.each(cases)(
+  'a random program sees what it sees over TCP, %s',
+  async (_, variant, programs, compared) => {
+    const tcp = new Stage(start, { transport: 'tcp' });
+    const shm = new Stage(start, variant);
+    const play = async (stage: Stage, it: Program) => (compared ?? ((seen) => seen))(await stage.play(it));
+    const property = fc.asyncProperty(programs, async (it) => {
+      const expected = await play(tcp, it);
+      const seen = await play(shm, it);
+      const outcomes = [JSON.stringify(expected)];
+      const isKnown = () => outcomes.includes(JSON.stringify(seen));
+      for (let i = 1; i < RUNS_OF_TCP && !isKnown(); i++) outcomes.push(JSON.stringify(await play(tcp, it)));
+      if (!isKnown()) expect(seen).toEqual(expected);
+    });
+    await fc.assert(property, parameters);
+  },
+  120_000,
+);

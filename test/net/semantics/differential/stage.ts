@@ -1,0 +1,89 @@
+/** Two processes that play programs, and what is seen of them. */
+import type { Program as Process, Start, Transport } from '../support.js';
+import type { Phase, Program, Role, Step } from './programs.js';
+
+/** Over what a program is played. */
+export interface Variant {
+  transport: Transport;
+  /** Whether it begins before the connection has switched. */
+  isEarly?: boolean;
+  ringSize?: number;
+  mode?: 'auto' | 'eager';
+}
+
+interface State {
+  closed: boolean;
+}
+
+export type Seen = Record<Role, { seen: unknown[][]; socket: object; read: unknown }>;
+
+const ROLES: Role[] = ['client', 'server'];
+const FINISH: Step[] = [{ do: 'finish' }];
+
+export class Stage {
+  readonly #variant: Variant;
+  readonly #processes: Record<Role, Process>;
+
+  constructor(start: Start, variant: Variant) {
+    this.#variant = variant;
+    const { transport, ringSize = 262_144, mode = 'eager' } = variant;
+    const env = transport === 'tcp' ? {} : { SHMLOOP_RING_SIZE: String(ringSize), SHMLOOP_UPGRADE: mode };
+    const options = { transport, env };
+    this.#processes = { client: start('playing', options), server: start('playing', options) };
+  }
+
+  /** @returns what each end saw in each phase */
+  async play(program: Program): Promise<Seen[]> {
+    const { client, server } = program;
+    const { isEarly = false } = this.#variant;
+    const { options } = server;
+    const port = await this.#ask('server', { command: 'listen', options });
+    const accepted = this.#ask('server', { command: 'accept', ...server, isEarly });
+    await this.#ask('client', { command: 'connect', port, ...client, isEarly });
+    await accepted;
+    const seen: Seen[] = [];
+    for (const phase of [...program.phases, { client: FINISH }, { server: FINISH }]) seen.push(await this.#play(phase));
+    return seen;
+  }
+
+  async #play(phase: Phase): Promise<Seen> {
+    let states = await this.#both((role) => ({ command: 'state', role }));
+    const before = states;
+    const isTogether = phase.client !== undefined && phase.server !== undefined;
+    states = await this.#both((role) => {
+      return { command: 'play', steps: phase[role] ?? [], peer: before[other(role)], isTogether };
+    });
+    for (let known = ''; known !== JSON.stringify(states); ) {
+      known = JSON.stringify(states);
+      const peers = states;
+      states = await this.#both((role) => ({ command: 'settle', peer: peers[other(role)] }));
+    }
+    return (await this.#both(() => ({ command: 'see' }))) as unknown as Seen;
+  }
+
+  async #both(message: (role: Role) => object): Promise<Record<Role, State>> {
+    const [client, server] = await Promise.all(ROLES.map((role) => this.#ask(role, message(role))));
+    return { client, server } as Record<Role, State>;
+  }
+
+  #ask(role: Role, message: object): Promise<unknown> {
+    const process = this.#processes[role];
+    const answer = process.said();
+    process.tell(message);
+    return answer;
+  }
+}
+
+function other(role: Role): Role {
+  return role === 'client' ? 'server' : 'client';
+}
+
+/** Without what depends on the room that there is when something is written, and when there is more. */
+export function withoutRoom(seen: Seen[]): Seen[] {
+  const isWritten = ([what]: unknown[]) => what === 'wrote' || what === 'ended';
+  const strip = (end: Seen[Role]) => {
+    const rest = end.seen.filter(([what]) => what !== 'drain' && what !== 'write');
+    return { ...end, seen: [...rest.filter((it) => !isWritten(it)), ...rest.filter(isWritten)] };
+  };
+  return seen.map(({ client, server }) => ({ client: strip(client), server: strip(server) }));
+}
