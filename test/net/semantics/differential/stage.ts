@@ -15,7 +15,10 @@ interface State {
   closed: boolean;
 }
 
-export type Seen = Record<Role, { seen: unknown[][]; socket: object; read: unknown }>;
+export type Seen = Record<
+  Role,
+  { seen: unknown[][]; socket: { errored?: string; bytesWritten?: number }; read: unknown }
+>;
 
 const ROLES: Role[] = ['client', 'server'];
 const FINISH: Step[] = [{ do: 'finish' }];
@@ -83,7 +86,11 @@ export function withoutRoom(seen: Seen[]): Seen[] {
   const isWritten = ([what]: unknown[]) => what === 'wrote' || what === 'ended';
   const strip = (end: Seen[Role]) => {
     const rest = end.seen.filter(([what]) => what !== 'drain' && what !== 'write');
-    return { ...end, seen: [...rest.filter((it) => !isWritten(it)), ...rest.filter(isWritten)] };
+    const others = rest.filter((it) => !isWritten(it));
+    if (end.socket.errored !== undefined) end.socket.bytesWritten = undefined;
+    // Which of several writes the peer's absence shows at depends on how many are one.
+    if (others.some(([what, , call]) => what === 'error' && call === 'write')) return { ...end, seen: others };
+    return { ...end, seen: [...others, ...rest.filter(isWritten)] };
   };
   return seen.map(({ client, server }) => ({ client: strip(client), server: strip(server) }));
 }
