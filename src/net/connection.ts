@@ -233,7 +233,8 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     this.#incoming.peerGone();
     // Its last word may lie in the ring still.
     if (!this.#isConfirmed) this.#incoming.hasUnread();
-    if (!this.#isConfirmed && !this.#isClosed) return this.onUnconfirmed?.();
+    const isUnused = !this.#isConfirmed && !this.#isClosed && !this.#incoming.hasTcpEnded;
+    if (error === undefined && isUnused) return this.onUnconfirmed?.();
     if (error !== undefined) return this.broken(error);
     this.#guard(() => this.#outgoing.abandon());
   }

@@ -147,6 +147,11 @@ export class Incoming {
     this.#tcpEnd = status;
   }
 
+  /** Whether TCP has told its end, which is to be delivered here. */
+  get hasTcpEnded(): boolean {
+    return this.#tcpEnd !== 0;
+  }
+
   /** The ring is not to be looked at any more: all that is left is the error. */
   fail(status: Status): void {
     this.#isBroken = true;

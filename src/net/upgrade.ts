@@ -81,6 +81,8 @@ export async function propose(tcp: TcpHandle): Promise<void> {
   const session = sessionOf(nonce, agree.nonce);
   const port = await open(link, session);
   try {
+    // It may have been closed before there was anybody to hear of it.
+    if (port.isPeerGone) throw new Fallback('handshake');
     verify();
     attach(tcp, port, link, session, countsOf(tcp, 1), keyOf(tuple));
   } catch (error) {
