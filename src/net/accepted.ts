@@ -1,7 +1,6 @@
 import { native } from '../native.js';
 import { internals, type Status, type TcpHandle } from './internals.js';
 import { announcePort, isAnnounced } from './ports.js';
-import { rememberContext } from './scope.js';
 import { isPortAllowed } from './settings.js';
 import { countConnection } from './summary.js';
 import { setReason } from './transport.js';
@@ -50,7 +49,7 @@ export function adopt(tcp: TcpHandle): void {
   if (!isPortAllowed(own)) return setReason(tcp, 'port');
   setReason(tcp, 'unasked');
   if (!isAnnounced(own)) announcePort(own);
-  rememberContext(handle);
+
   track(handle, ports % 65_536);
   if (!isAwaited()) return;
   const tuple = tupleOf(handle);

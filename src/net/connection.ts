@@ -1,6 +1,7 @@
 import type { Port, PortHandler } from '../link/index.js';
 import { native } from '../native.js';
 import type { RingReader, RingWriter } from '../ring/index.js';
+import { bufferedBehind } from './buffered.js';
 import { Incoming, type IncomingOwner } from './incoming.js';
 import {
   internals,
@@ -157,7 +158,10 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   /** As TCP does: with a reset when something came that nobody read. */
   close(callback?: () => void): void {
     const isUnread = this.#isBroken || this.#incoming.hasUnread();
-    if (!isUnread) this.#end();
+    if (!isUnread) {
+      this.flush(bufferedBehind(this.tcp));
+      this.#end();
+    }
     this.#leave();
     // Not by `reset`: after a shutdown Node's would fail, and leave the handle neither open nor closed.
     if (isUnread && this.tcp.fd >= 0) native().resetOnClose(this.tcp.fd);
@@ -233,8 +237,8 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     this.#incoming.peerGone();
     // Its last word may lie in the ring still.
     if (!this.#isConfirmed) this.#incoming.hasUnread();
-    const isUnused = !this.#isConfirmed && !this.#isClosed && !this.#incoming.hasTcpEnded;
-    if (error === undefined && isUnused) return this.onUnconfirmed?.();
+    // An end that TCP brought already is still to be delivered here.
+    if (!this.#isConfirmed && !this.#isClosed && !this.#incoming.hasTcpEnded) return this.onUnconfirmed?.();
     if (error !== undefined) return this.broken(error);
     this.#guard(() => this.#outgoing.abandon());
   }
@@ -257,6 +261,8 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   peerConfirmed(): void {
     this.#isConfirmed = true;
     this.#outgoing.allow();
+    // It ended before it could say so.
+    if (this.#hasEnded) this.#end();
     this.onConfirmed?.();
   }
 

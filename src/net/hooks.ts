@@ -2,6 +2,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { codeOf } from '../errors.js';
 import { native } from '../native.js';
 import { adopt, markSeen } from './accepted.js';
+import { bufferedBehind } from './buffered.js';
 import { connections } from './connection.js';
 import { facadeIfAwaited, hookStreamBase } from './facade.js';
 import { hookHandoff } from './handoff.js';
@@ -21,7 +22,7 @@ import { REASONS, type Reason } from './reasons.js';
 import { hookAsyncReset, rememberContext } from './scope.js';
 import { isPortAllowed, readEnvironment } from './settings.js';
 import { countConnection, startSummary } from './summary.js';
-import { kNativeBuffer, kUserBuffer } from './switched-tcp.js';
+import { connectionOf, kNativeBuffer, kUserBuffer } from './switched-tcp.js';
 import { hookTls } from './tls.js';
 import { setReason, setReasonForAll } from './transport.js';
 import { listenForProposals } from './upgrade.js';
@@ -58,22 +59,6 @@ export function install(): void {
   process.on('exit', () => {
     for (const connection of connections) connection.flush(bufferedBehind(connection.tcp));
   });
-}
-
-/** What the stream of a socket keeps until the write before it is done. On TCP that would have been done at once. */
-function* bufferedBehind(tcp: TcpHandle): Generator<Uint8Array> {
-  const owner = (tcp as unknown as Record<symbol, unknown>)[internals.owner] as BufferingSocket | undefined;
-  // Of TLS the stream has the plain text.
-  if (owner?._handle !== tcp || owner.writableCorked > 0) return;
-  for (const { chunk, encoding } of owner.writableBuffer ?? []) {
-    yield typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
-  }
-}
-
-interface BufferingSocket {
-  _handle: unknown;
-  writableCorked: number;
-  writableBuffer?: { chunk: Uint8Array | string; encoding: BufferEncoding }[];
 }
 
 /** @returns why it cannot be, if it cannot */
@@ -163,6 +148,15 @@ function hookReading(): void {
   };
   internals.TCP.prototype.useUserBuffer = function (this: TcpHandle, buffer) {
     Object.assign(this, { [kUserBuffer]: buffer, [kNativeBuffer]: buffer });
+    const { onread } = this;
+    // Until a switch C++ reads into what this returns, and nobody else hears of it.
+    this.onread = ((memory?: ArrayBuffer) => {
+      const next = onread.call(this, memory);
+      if (next !== undefined && connectionOf(this) === undefined) {
+        Object.assign(this, { [kUserBuffer]: next, [kNativeBuffer]: next });
+      }
+      return next;
+    }) as typeof onread;
     return useUserBuffer.call(this, buffer);
   };
 }

@@ -70,6 +70,11 @@ export class Incoming {
     return this.#via === 'ring';
   }
 
+  /** Whether TCP has ended, whether that was delivered or not. */
+  get hasTcpEnded(): boolean {
+    return this.#tcpEnd !== 0;
+  }
+
   /** Bytes of the ring that were read, and of the frame after those. */
   get position(): [consumed: number, partOfFrame: number] {
     return [this.#consumed, this.#done];
@@ -145,11 +150,6 @@ export class Incoming {
 
   tcpEnded(status: Status): void {
     this.#tcpEnd = status;
-  }
-
-  /** Whether TCP has told its end, which is to be delivered here. */
-  get hasTcpEnded(): boolean {
-    return this.#tcpEnd !== 0;
   }
 
   /** The ring is not to be looked at any more: all that is left is the error. */

@@ -1,8 +1,10 @@
 // Drives every export of the addon from the main thread and workers at once: the program that
 // scripts/sanitize.mjs runs with an instrumented addon. `node stress.mjs <addon> <seconds>`
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { connect as connectTcp, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -54,14 +56,12 @@ function memoryAndErrors(addon) {
 
   for (let length = 0; length < 600; length += 37) {
     const offset = length % 65;
-    addon.copy(mirrored, PAGE + offset, pattern, offset, length);
-    assert.equal(
-      Buffer.compare(
-        mirrored.subarray(PAGE + offset, PAGE + offset + length),
-        pattern.subarray(offset, offset + length),
-      ),
-      0,
-    );
+    for (const copy of [addon.copy, addon.copyPastCache]) {
+      const target = mirrored.subarray(PAGE + offset, PAGE + offset + length);
+      target.fill(0);
+      copy(mirrored, PAGE + offset, pattern, offset, length);
+      assert.equal(Buffer.compare(target, pattern.subarray(offset, offset + length)), 0);
+    }
   }
   const small = new Uint8Array(8);
   addon.copy(small, 8, small, 8, 0);
@@ -155,6 +155,46 @@ async function doorbells(addon) {
 }
 
 /** Makes a ring, passes it over a connection, and streams through it; blocks on the futex when it is full. */
+async function deferrals(addon) {
+  const calls = [];
+  await new Promise((resolve) => {
+    process.once('uncaughtException', (error) => calls.push(error.message));
+    const deferral = new addon.Deferral(() => {
+      calls.push('called');
+      addon.reportUncaught(new Error('reported'));
+      setImmediate(resolve);
+    });
+    deferral.schedule();
+    deferral.schedule();
+  });
+  assert.deepEqual(calls, ['called', 'reported']);
+}
+
+/** One connection, seen from both ends by the kernel. */
+async function tcpIdentity(addon) {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  const socket = connectTcp(port, '127.0.0.1');
+  const [[accepted]] = await Promise.all([once(server, 'connection'), once(socket, 'connect')]);
+  accepted.on('error', () => undefined);
+  const { fd } = socket._handle;
+  const loopback = Uint8Array.of(127, 0, 0, 1);
+  assert.equal(addon.localPorts(fd), 65_536 * socket.localPort + port);
+  const [cookie] = addon.inspectSocket(fd);
+  addon.setPacingRate(fd, 2n ** 62n);
+  const found = addon.diagnoseTcp(false, loopback, socket.localPort, loopback, port);
+  assert.equal(found[3], cookie);
+  assert.equal(found[4], 2n ** 62n);
+  assert.equal(addon.diagnoseTcp(false, loopback, 1, loopback, 1), null);
+  assert.throws(() => addon.diagnoseTcp(false, new Uint8Array(17), 1, loopback, 1));
+  assert.ok(addon.countTcpBytes(fd));
+  addon.resetOnClose(fd);
+  socket.destroy();
+  server.close();
+  await once(server, 'close');
+}
+
 async function writer(addon, path) {
   const socket = await connect(addon, path);
   const region = addon.createMemory('stress', REGION);
@@ -224,6 +264,7 @@ function serve(addon, path) {
   poll.start();
 
   function greet(socket) {
+    assert.notEqual(addon.socketInodes(socket)?.[0], addon.socketInodes(socket)?.[1]);
     assert.deepEqual(addon.peerCredentials(socket), [process.pid, process.geteuid(), process.getegid()]);
     addon.allowDescriptors(socket);
     try {
@@ -304,6 +345,8 @@ async function exercise(addon, { directory, path, until }) {
     namesAndLocks(addon, directory);
     blocks(addon);
     await doorbells(addon);
+    await deferrals(addon);
+    await tcpIdentity(addon);
     if (!isMainThread) await writer(addon, path);
     if (round % 8 === 0) gc();
     await sleep(0);
