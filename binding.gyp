@@ -14,6 +14,7 @@
         "native/futex.cc",
         "native/memory.cc",
         "native/poll.cc",
+        "native/sock_diag.cc",
         "native/tcp_identity.cc",
         "native/unix_socket.cc"
       ],

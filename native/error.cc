@@ -24,3 +24,9 @@ void ThrowArgumentError(Napi::Env env, const char* message) {
       "code", Napi::String::New(env, "ERR_INVALID_ARG_TYPE"), napi_default_jsproperty));
   error.ThrowAsJavaScriptException();
 }
+
+void ReportUncaught(napi_env env, napi_status status) {
+  if (status != napi_pending_exception) return;
+  napi_value exception;
+  if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) napi_fatal_exception(env, exception);
+}

@@ -1,9 +1,6 @@
 #include "tcp_identity.h"
 
 #include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -17,9 +14,9 @@
 #include <cstddef>
 #include <cstring>
 
-#include "descriptor.h"
 #include "error.h"
 #include "exports.h"
+#include "sock_diag.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71  // Linux 5.14
@@ -132,22 +129,12 @@ Napi::Value CountTcpBytes(const Napi::CallbackInfo& info) {
   return env.Null();
 }
 
-struct Request {
-  struct nlmsghdr header;
-  struct inet_diag_req_v2 body;
-};
-
-uint64_t MaxPacingRate(const struct nlmsghdr* header) {
-  auto* message = static_cast<const struct inet_diag_msg*>(NLMSG_DATA(header));
-  int left = static_cast<int>(header->nlmsg_len - NLMSG_LENGTH(sizeof *message));
-  for (auto* attribute = reinterpret_cast<const struct rtattr*>(message + 1); RTA_OK(attribute, left);
-       attribute = RTA_NEXT(attribute, left)) {
-    if (attribute->rta_type != INET_DIAG_INFO) continue;
-    struct tcp_info tcp = {};
-    std::memcpy(&tcp, RTA_DATA(attribute), std::min(sizeof tcp, static_cast<size_t>(RTA_PAYLOAD(attribute))));
-    return tcp.tcpi_max_pacing_rate;
-  }
-  return 0;
+uint64_t MaxPacingRate(const SockDiag& diag) {
+  size_t length = 0;
+  const void* info = diag.Attribute<struct inet_diag_msg>(INET_DIAG_INFO, &length);
+  struct tcp_info tcp = {};
+  if (info != nullptr) std::memcpy(&tcp, info, std::min(sizeof tcp, length));
+  return tcp.tcpi_max_pacing_rate;
 }
 
 // diagnoseTcp(isV6, source, sourcePort, destination, destinationPort) -> [state, inode, uid, cookie, pacing rate,
@@ -156,50 +143,35 @@ Napi::Value DiagnoseTcp(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto source = info[1].As<Napi::Uint8Array>();
   auto destination = info[3].As<Napi::Uint8Array>();
-  Request request = {};
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  request.header.nlmsg_flags = NLM_F_REQUEST;
-  request.body.sdiag_family = info[0].As<Napi::Boolean>().Value() ? AF_INET6 : AF_INET;
-  request.body.sdiag_protocol = IPPROTO_TCP;
-  request.body.idiag_ext = 1 << (INET_DIAG_INFO - 1);
-  request.body.idiag_states = ~0u;
-  request.body.id.idiag_sport = htons(static_cast<uint16_t>(info[2].As<Napi::Number>().Uint32Value()));
-  request.body.id.idiag_dport = htons(static_cast<uint16_t>(info[4].As<Napi::Number>().Uint32Value()));
-  if (source.ByteLength() > sizeof request.body.id.idiag_src || destination.ByteLength() != source.ByteLength()) {
+  struct inet_diag_req_v2 request = {};
+  request.sdiag_family = info[0].As<Napi::Boolean>().Value() ? AF_INET6 : AF_INET;
+  request.sdiag_protocol = IPPROTO_TCP;
+  request.idiag_ext = 1 << (INET_DIAG_INFO - 1);
+  request.idiag_states = ~0u;
+  request.id.idiag_sport = htons(static_cast<uint16_t>(info[2].As<Napi::Number>().Uint32Value()));
+  request.id.idiag_dport = htons(static_cast<uint16_t>(info[4].As<Napi::Number>().Uint32Value()));
+  if (source.ByteLength() > sizeof request.id.idiag_src || destination.ByteLength() != source.ByteLength()) {
     ThrowArgumentError(env, "addresses are of 4 or 16 bytes");
     return Napi::Value();
   }
-  std::memcpy(request.body.id.idiag_src, source.Data(), source.ByteLength());
-  std::memcpy(request.body.id.idiag_dst, destination.Data(), destination.ByteLength());
-  request.body.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
-  request.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+  std::memcpy(request.id.idiag_src, source.Data(), source.ByteLength());
+  std::memcpy(request.id.idiag_dst, destination.Data(), destination.ByteLength());
+  request.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+  request.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
 
-  FileDescriptor netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-  if (netlink.get() < 0) {
-    ThrowSystemError(env, errno, "socket");
+  SockDiag diag;
+  int error = diag.Ask(request);
+  if (error != 0) {
+    ThrowSystemError(env, error, "sock_diag");
     return Napi::Value();
   }
-  struct sockaddr_nl kernel = {};
-  kernel.nl_family = AF_NETLINK;
-  alignas(struct nlmsghdr) char answer[4096];
-  ssize_t length = -1;
-  // The kernel answers within the call.
-  if (sendto(netlink.get(), &request, sizeof request, 0, reinterpret_cast<struct sockaddr*>(&kernel), sizeof kernel) >= 0) {
-    length = recv(netlink.get(), answer, sizeof answer, MSG_DONTWAIT);
-  }
-  if (length < 0) {
-    ThrowSystemError(env, errno, "netlink");
-    return Napi::Value();
-  }
-  auto* header = reinterpret_cast<struct nlmsghdr*>(answer);
-  if (!NLMSG_OK(header, static_cast<size_t>(length)) || header->nlmsg_type != SOCK_DIAG_BY_FAMILY) return env.Null();
-  auto* found = static_cast<struct inet_diag_msg*>(NLMSG_DATA(header));
+  auto* found = diag.Found<struct inet_diag_msg>();
+  if (found == nullptr) return env.Null();
   uint64_t cookie = (uint64_t{found->id.idiag_cookie[1]} << 32) | found->id.idiag_cookie[0];
   return Array(env, {Napi::Number::New(env, found->idiag_state), BigInt::New(env, uint64_t{found->idiag_inode}),
                      Napi::Number::New(env, found->idiag_uid), BigInt::New(env, cookie),
-                     BigInt::New(env, MaxPacingRate(header)),
-                     BigInt::New(env, CookieOf(netlink.get(), SO_NETNS_COOKIE))});
+                     BigInt::New(env, MaxPacingRate(diag)),
+                     BigInt::New(env, CookieOf(diag.socket(), SO_NETNS_COOKIE))});
 }
 
 // setPacingRate(fd, rate): bytes a second at most; it can be read by others, which is what it is for here.

@@ -1,8 +1,5 @@
 #include "unix_socket.h"
 
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +15,7 @@
 #include "descriptor.h"
 #include "error.h"
 #include "exports.h"
+#include "sock_diag.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83  // Linux 6.16
@@ -132,39 +130,23 @@ Napi::Value SocketInodes(const Napi::CallbackInfo& info) {
   if (fd < 0) return Napi::Value();
   struct stat status;
   if (fstat(fd, &status) != 0) return env.Null();
-  struct {
-    struct nlmsghdr header;
-    struct unix_diag_req body;
-  } request = {};
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  request.header.nlmsg_flags = NLM_F_REQUEST;
-  request.body.sdiag_family = AF_UNIX;
-  request.body.udiag_states = ~0u;
-  request.body.udiag_ino = static_cast<uint32_t>(status.st_ino);
-  request.body.udiag_cookie[0] = request.body.udiag_cookie[1] = ~0u;
-  request.body.udiag_show = UDIAG_SHOW_PEER;
-  FileDescriptor netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-  alignas(struct nlmsghdr) char answer[1024];
-  if (netlink.get() < 0 || send(netlink.get(), &request, sizeof request, 0) < 0) return env.Null();
-  ssize_t length = recv(netlink.get(), answer, sizeof answer, MSG_DONTWAIT);
-  auto* header = reinterpret_cast<struct nlmsghdr*>(answer);
-  if (length < 0 || !NLMSG_OK(header, static_cast<size_t>(length)) || header->nlmsg_type != SOCK_DIAG_BY_FAMILY) {
-    return env.Null();
-  }
-  auto* found = static_cast<struct unix_diag_msg*>(NLMSG_DATA(header));
-  int left = static_cast<int>(header->nlmsg_len - NLMSG_LENGTH(sizeof *found));
-  for (auto* attribute = reinterpret_cast<struct rtattr*>(found + 1); RTA_OK(attribute, left);
-       attribute = RTA_NEXT(attribute, left)) {
-    if (attribute->rta_type != UNIX_DIAG_PEER || RTA_PAYLOAD(attribute) < sizeof(uint32_t)) continue;
-    uint32_t peer;
-    std::memcpy(&peer, RTA_DATA(attribute), sizeof peer);
-    Napi::Array result = Napi::Array::New(env, 2);
-    result.Set(0u, Napi::Number::New(env, static_cast<double>(status.st_ino)));
-    result.Set(1u, Napi::Number::New(env, peer));
-    return result;
-  }
-  return env.Null();
+  struct unix_diag_req request = {};
+  request.sdiag_family = AF_UNIX;
+  request.udiag_states = ~0u;
+  request.udiag_ino = static_cast<uint32_t>(status.st_ino);
+  request.udiag_cookie[0] = request.udiag_cookie[1] = ~0u;
+  request.udiag_show = UDIAG_SHOW_PEER;
+  SockDiag diag;
+  if (diag.Ask(request) != 0 || diag.Found<struct unix_diag_msg>() == nullptr) return env.Null();
+  size_t length = 0;
+  const void* attribute = diag.Attribute<struct unix_diag_msg>(UNIX_DIAG_PEER, &length);
+  uint32_t peer;
+  if (attribute == nullptr || length < sizeof peer) return env.Null();
+  std::memcpy(&peer, attribute, sizeof peer);
+  Napi::Array result = Napi::Array::New(env, 2);
+  result.Set(0u, Napi::Number::New(env, static_cast<double>(status.st_ino)));
+  result.Set(1u, Napi::Number::New(env, peer));
+  return result;
 }
 
 // sendMessage(socket, bytes, descriptors) -> false when it would block.
