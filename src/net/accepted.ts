@@ -49,7 +49,6 @@ export function adopt(tcp: TcpHandle): void {
   if (!isPortAllowed(own)) return setReason(tcp, 'port');
   setReason(tcp, 'unasked');
   if (!isAnnounced(own)) announcePort(own);
-
   track(handle, ports % 65_536);
   if (!isAwaited()) return;
   const tuple = tupleOf(handle);

@@ -1,7 +1,8 @@
-import { internals, type TcpHandle } from './internals.js';
+import { ownerOf, type TcpHandle } from './internals.js';
+
 /** What the stream of a socket keeps until the write before it is done. On TCP that would have been done at once. */
 export function* bufferedBehind(tcp: TcpHandle): Generator<Uint8Array> {
-  const owner = (tcp as unknown as Record<symbol, unknown>)[internals.owner] as BufferingSocket | undefined;
+  const owner = ownerOf<BufferingSocket>(tcp);
   // Of TLS the stream has the plain text.
   if (owner?._handle !== tcp || owner.writableCorked > 0) return;
   for (const { chunk, encoding } of owner.writableBuffer ?? []) {

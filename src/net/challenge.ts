@@ -3,6 +3,7 @@ import type { Link } from '../link/index.js';
 import { native } from '../native.js';
 import { isVisible, markFor } from './identity.js';
 import type { TcpHandle } from './internals.js';
+import { keyOn } from './link-key.js';
 import { encode, type NetMessage } from './proposal.js';
 import { settings } from './settings.js';
 
@@ -13,7 +14,7 @@ export type Role = 'proposer' | 'acceptor';
 const DEADLINE = 1000;
 
 /** Answers that are waited for, by link, proposal and role. */
-const waiting = new Map<Link, Map<string, () => void>>();
+const waiting = new Map<string, () => void>();
 
 /**
  * Has a peer that /proc does not show mark its socket, where that is opted for: only who holds a socket can set
@@ -24,24 +25,21 @@ export async function challenge(link: Link, id: number, role: Role): Promise<big
   const inodes = settings.challenge && !isVisible(link.peer) ? link.inodes() : null;
   if (inodes === null) return undefined;
   const nonce = randomBytes(16).toString('hex');
+  const key = keyOn(link, id, role);
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, DEADLINE).unref();
-    const answers = waiting.get(link) ?? new Map<string, () => void>();
-    waiting.set(link, answers);
-    answers.set(`${id} ${role}`, () => {
+    waiting.set(key, () => {
       clearTimeout(timer);
       resolve();
     });
     link.tell(encode({ kind: 'challenge', id, role, nonce }));
   });
-  const answers = waiting.get(link);
-  answers?.delete(`${id} ${role}`);
-  if (answers?.size === 0) waiting.delete(link);
+  waiting.delete(key);
   return markFor(nonce, ...inodes);
 }
 
 export function heardMarked(link: Link, { id, role }: Extract<NetMessage, { kind: 'marked' }>): void {
-  waiting.get(link)?.get(`${id} ${role}`)?.();
+  waiting.get(keyOn(link, id, role))?.();
 }
 
 /** Marks the socket that the proposal is about, if there is one and it is opted for. */

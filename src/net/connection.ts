@@ -15,7 +15,7 @@ import {
 import { Outgoing, type OutgoingOwner } from './outgoing.js';
 import { raw } from './raw.js';
 
-/** Who uses the connection as its stream: a socket's handle, or a facade that C++ reads. */
+/** Who uses the connection as its stream. */
 export interface Host {
   /** Memory for at most `length` bytes that arrive. */
   room(length: number): Uint8Array;
@@ -53,7 +53,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   readonly #counts: Counts;
   readonly #incoming: Incoming;
   readonly #outgoing: Outgoing;
-  #host: Host;
+  readonly #host: Host;
   #isClosed = false;
   #isConfirmed = false;
   #isBroken = false;
@@ -80,10 +80,6 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     if (tcp.reading) this.#incoming.start();
     this.waitingChanged();
     port.activate();
-  }
-
-  set host(host: Host) {
-    this.#host = host;
   }
 
   /** Whether bytes go through shared memory, or could. */

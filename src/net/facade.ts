@@ -2,6 +2,7 @@ import { type Deferral, native } from '../native.js';
 import {
   internals,
   type JsStreamHandle,
+  ownerOf,
   type Status,
   type StreamRequest,
   type TcpHandle,
@@ -84,7 +85,7 @@ export function restoreHandle(socket: object): TcpHandle | undefined {
 
 /** A connection is established: if C++ asked for its stream before, it gets the facade now. */
 export function facadeIfAwaited(tcp: TcpHandle): void {
-  const owner = ownerOf(tcp);
+  const owner = ownerOf<SocketLike>(tcp);
   if (owner && awaiting.has(owner) && isLocal(tcp)) putBefore(owner, tcp);
 }
 
@@ -123,7 +124,7 @@ function hookGetter(): void {
   Object.defineProperty(internals.TCP.prototype, 'isStreamBase', {
     configurable: true,
     get(this: TcpHandle): boolean {
-      const owner = ownerOf(this);
+      const owner = ownerOf<SocketLike>(this);
       if (!owner || owner._handle !== this || isWrapping) return true;
       // Node's HTTP server gives it back when somebody else wants the data, or does without.
       if (owner.parser) return connectionOf(this) === undefined;
@@ -189,10 +190,6 @@ export function isFacade(handle: unknown): handle is Facade {
 export function isLocal(tcp: TcpHandle): boolean {
   const ports = tcp.fd < 0 ? 0 : native().localPorts(tcp.fd);
   return ports !== 0 && (isPortAllowed(Math.floor(ports / 65_536)) || isPortAllowed(ports % 65_536));
-}
-
-function ownerOf(tcp: TcpHandle): SocketLike | undefined {
-  return (tcp as unknown as Record<symbol, SocketLike | undefined>)[internals.owner];
 }
 
 export function setOwner(handle: object, owner: object): void {

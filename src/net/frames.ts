@@ -1,5 +1,3 @@
-import { FRAME } from '../layout.js';
-
 /** The types of frames in the rings of a switched connection. */
 export const TYPE = {
   /** Bytes of the stream. */
@@ -19,5 +17,3 @@ export const RESERVE = 64;
 
 /** Bytes of payload in `fromTcp`. */
 export const OFFSET_LENGTH = 8;
-
-export const MAX_TYPE = FRAME.typeMask;

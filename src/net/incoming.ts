@@ -6,7 +6,7 @@ import { type Status, UV_ECONNRESET, UV_EOF } from './internals.js';
 
 /** The most that is delivered at once, as libuv does. */
 const MAX_READ = 64 * 1024;
-const HEADER = 8;
+const HEADER = FRAME.headerLength;
 
 export interface IncomingOwner {
   /** Memory for at most `length` bytes to be delivered. */
@@ -64,10 +64,6 @@ export class Incoming {
   /** Whether somebody waits for what comes: nothing does after the end. */
   get isWanted(): boolean {
     return this.#isWanted && !this.#isOver;
-  }
-
-  get isViaRing(): boolean {
-    return this.#via === 'ring';
   }
 
   /** Whether TCP has ended, whether that was delivered or not. */
@@ -181,7 +177,8 @@ export class Incoming {
 
   #deliverRing(): void {
     const reader = this.#reader;
-    const memory = this.#owner.room(Math.min(reader.unread, MAX_READ));
+    const behind = reader.unread - frameLength(this.#done + this.#left);
+    const memory = this.#owner.room(Math.min(this.#left + behind, MAX_READ));
     let length = 0;
     while (length < memory.length && this.#goOn()) {
       const part = Math.min(this.#left, memory.length - length);

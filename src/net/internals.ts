@@ -104,6 +104,11 @@ export interface Internals extends StreamWrap {
   contextFrame: symbol | undefined;
 }
 
+/** The socket that has a handle, if any does. */
+export function ownerOf<Owner>(handle: object): Owner | undefined {
+  return (handle as Record<symbol, Owner | undefined>)[internals.owner];
+}
+
 type Binding = (name: string) => Record<string, unknown>;
 
 const TCP_METHODS = [

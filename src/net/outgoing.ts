@@ -1,5 +1,5 @@
 import { ShmloopError } from '../errors.js';
-import { frameLength } from '../layout.js';
+import { FRAME, frameLength } from '../layout.js';
 import type { RingWriter } from '../ring/index.js';
 import { OFFSET_LENGTH, RESERVE, TYPE } from './frames.js';
 import type { Status, StreamRequest } from './internals.js';
@@ -8,7 +8,7 @@ import type { Status, StreamRequest } from './internals.js';
 const PATIENCE = 5;
 /** Data is not cut into smaller frames than this, to fill what is left of the ring. */
 const CRUMB = 4096;
-const HEADER = 8;
+const HEADER = FRAME.headerLength;
 
 /** TCP as this direction uses it, and who waits for its writes. */
 export interface OutgoingOwner {
@@ -61,10 +61,6 @@ export class Outgoing {
     this.#writer = writer;
     this.#capacity = capacity;
     this.#maxPayload = writer.maxFrame - HEADER;
-  }
-
-  get isViaRing(): boolean {
-    return this.#via === 'ring';
   }
 
   /** Bytes of a write that wait for room. */

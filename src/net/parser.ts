@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { internals, type StreamHandle, type TcpHandle } from './internals.js';
+import { internals, ownerOf, type StreamHandle, type TcpHandle } from './internals.js';
 
 const kParser = Symbol('shmloop parser');
 
@@ -34,7 +34,7 @@ export function hookParser(): void {
 /** Whether a parser reads the handle and would not let go of it. */
 export function isConsumed(tcp: TcpHandle): boolean {
   const parser = (tcp as ConsumedHandle)[kParser];
-  return parser !== undefined && ownerOf(tcp)?.parser !== parser;
+  return parser !== undefined && ownerOf<HttpSocket>(tcp)?.parser !== parser;
 }
 
 /**
@@ -42,15 +42,11 @@ export function isConsumed(tcp: TcpHandle): boolean {
  * by its own rules.
  */
 export function releaseParser(tcp: TcpHandle): void {
-  const owner = ownerOf(tcp);
+  const owner = ownerOf<HttpSocket>(tcp);
   if (!owner?.parser || !(tcp as ConsumedHandle)._consumed) return;
   const nobody = () => {};
   owner.on('data', nobody);
   owner.removeListener('data', nobody);
   // The stream believes that a read is under way, since the parser took what that one would have brought.
   if (!tcp.reading) owner.push('');
-}
-
-function ownerOf(tcp: TcpHandle): HttpSocket | undefined {
-  return (tcp as unknown as Record<symbol, HttpSocket | undefined>)[internals.owner];
 }

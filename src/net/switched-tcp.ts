@@ -1,8 +1,17 @@
 import { AsyncResource } from 'node:async_hooks';
+import { allocate } from '../channel/slab.js';
 import type { Connection, Host } from './connection.js';
 import { internals, type OnRead, type Status, type StreamRequest, type TcpHandle } from './internals.js';
-import { keep, roomFor } from './memory.js';
 import { runAsCallback, runReporting } from './scope.js';
+
+type TextWriter = 'writeUtf8String' | 'writeLatin1String' | 'writeAsciiString' | 'writeUcs2String';
+
+const TEXT_WRITERS: readonly [TextWriter, BufferEncoding][] = [
+  ['writeUtf8String', 'utf8'],
+  ['writeLatin1String', 'latin1'],
+  ['writeAsciiString', 'latin1'],
+  ['writeUcs2String', 'utf16le'],
+];
 
 const kConnection = Symbol('shmloop connection');
 /** On a request that has to wait: the context of the call that issued it. */
@@ -75,12 +84,12 @@ export class HandleHost implements Host {
 
   room(length: number): Uint8Array {
     const user = this.#handle[kUserBuffer];
-    return user === undefined ? roomFor(length) : user.subarray(0, length);
+    // Shared with no other read: the application may transfer it to another thread.
+    return user === undefined ? allocate(length, true) : user.subarray(0, length);
   }
 
   deliver(memory: Uint8Array, length: number): void {
     if (this.#handle[kUserBuffer] !== undefined) return this.#deliverToUser(length);
-    keep(length);
     this.#deliverable = length;
     this.#memory = memory.buffer;
     this.#offset = memory.byteOffset;
@@ -183,30 +192,6 @@ function switchedPrototype(): object {
       return connection.write(request, areBuffers ? (chunks as Uint8Array[]) : encodeAll(chunks));
     }
 
-    override writeUtf8String(request: StreamRequest, text: string): Status {
-      const connection = this[kConnection];
-      if (!connection.isViaRing()) return super.writeUtf8String(request, text);
-      return connection.write(request, [Buffer.from(text, 'utf8')]);
-    }
-
-    override writeLatin1String(request: StreamRequest, text: string): Status {
-      const connection = this[kConnection];
-      if (!connection.isViaRing()) return super.writeLatin1String(request, text);
-      return connection.write(request, [Buffer.from(text, 'latin1')]);
-    }
-
-    override writeAsciiString(request: StreamRequest, text: string): Status {
-      const connection = this[kConnection];
-      if (!connection.isViaRing()) return super.writeAsciiString(request, text);
-      return connection.write(request, [Buffer.from(text, 'latin1')]);
-    }
-
-    override writeUcs2String(request: StreamRequest, text: string): Status {
-      const connection = this[kConnection];
-      if (!connection.isViaRing()) return super.writeUcs2String(request, text);
-      return connection.write(request, [Buffer.from(text, 'utf16le')]);
-    }
-
     override shutdown(request: StreamRequest): Status {
       return this[kConnection].shutdown(request);
     }
@@ -227,8 +212,18 @@ function switchedPrototype(): object {
       this[kConnection].unref();
     }
   }
+  for (const [name, encoding] of TEXT_WRITERS) defineTextWriter(SwitchedTcp.prototype, name, encoding);
   Object.defineProperty(SwitchedTcp, 'name', { value: 'TCP' });
   return SwitchedTcp.prototype;
+}
+
+function defineTextWriter(prototype: SwitchedHandle, name: TextWriter, encoding: BufferEncoding): void {
+  const write = internals.TCP.prototype[name];
+  prototype[name] = function (this: SwitchedHandle, request, text) {
+    const connection = this[kConnection];
+    if (!connection.isViaRing()) return write.call(this, request, text);
+    return connection.write(request, [Buffer.from(text, encoding)]);
+  };
 }
 
 /** Chunks alternate with their encodings. */

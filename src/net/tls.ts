@@ -13,7 +13,7 @@ import {
   withoutFacades,
 } from './facade.js';
 import { internals, type JsStreamHandle, type TcpHandle } from './internals.js';
-import { isLocalTarget } from './tuple.js';
+import { isLocalTarget } from './local-target.js';
 
 type WrapHandle = (
   this: tls.TLSSocket,

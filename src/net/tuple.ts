@@ -1,5 +1,3 @@
-import { isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import type { Address, TcpHandle } from './internals.js';
 
 /** One end of a connection: 4 or 16 bytes, and a port. IPv4 mapped into IPv6 is IPv4. */
@@ -65,23 +63,4 @@ function parseV6(text: string): Uint8Array {
     bytes[2 * i + 1] = word & 255;
   }
   return bytes;
-}
-
-/**
- * Whether the arguments of `tls.connect` name this host.
- * @param args `(options)`, `(port, host)` or `(port, options)`, each with a callback or without
- */
-export function isLocalTarget(args: readonly unknown[]): boolean {
-  const options = args.find((argument) => typeof argument === 'object' && argument !== null) as
-    | { host?: unknown; path?: unknown; socket?: unknown }
-    | undefined;
-  const host = options?.host ?? (typeof args[1] === 'string' ? args[1] : 'localhost');
-  return options?.path == null && options?.socket == null && typeof host === 'string' && isThisHost(host);
-}
-
-function isThisHost(host: string): boolean {
-  if (host === 'localhost' || host.endsWith('.localhost') || host === '::1' || host.startsWith('127.')) return true;
-  return (
-    isIP(host) !== 0 && Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host))
-  );
 }

@@ -7,6 +7,7 @@ import { answerChallenge, challenge, heardMarked, type Role } from './challenge.
 import type { Counts } from './connection.js';
 import { type Claim, claimOf, doubtOf } from './identity.js';
 import type { TcpHandle } from './internals.js';
+import { keyOn } from './link-key.js';
 import { isConsumed } from './parser.js';
 import { forgetPort, linksTo } from './ports.js';
 import { decode, encode, type NetMessage, TOPIC } from './proposal.js';
@@ -37,7 +38,7 @@ interface Proposal {
 
 /** Proposals of this domain that wait for an answer. */
 const proposals = new Map<number, Proposal>();
-/** Connections for which this domain agreed, and the channel is not open yet. */
+/** Connections for which this domain agreed, and the channel is not open yet, by link and proposal. */
 const agreed = new Map<string, TcpHandle>();
 /** Proposals of others for connections that this domain does not have yet, by key. */
 const awaited = new Map<string, { link: Link; propose: Propose }>();
@@ -188,7 +189,7 @@ async function consider(link: Link, message: Propose, tcp: TcpHandle, key: strin
 
 /** The socket of this domain that a proposal is about. */
 function holderOf(link: Link, { id, role }: { id: number; role: Role }): TcpHandle | undefined {
-  if (role === 'acceptor') return agreed.get(agreedKey(link, id));
+  if (role === 'acceptor') return agreed.get(keyOn(link, id));
   const proposal = proposals.get(id);
   return proposal?.links.includes(link) ? proposal.tcp : undefined;
 }
@@ -196,7 +197,7 @@ function holderOf(link: Link, { id, role }: { id: number; role: Role }): TcpHand
 /** The proposer opens the channel of this session, once and soon. @param accepted throws when it is not to be */
 function expectOpen(link: Link, session: string, id: number, tcp: TcpHandle, accepted: (port: Port) => void): void {
   const name = serviceOf(session);
-  const key = agreedKey(link, id);
+  const key = keyOn(link, id);
   const forget = () => {
     clearTimeout(timer);
     services.delete(name);
@@ -220,10 +221,6 @@ function expectOpen(link: Link, session: string, id: number, tcp: TcpHandle, acc
       }
     },
   });
-}
-
-function agreedKey(link: Link, id: number): string {
-  return `${link.domainId} ${link.peer.pid} ${id}`;
 }
 
 /** What both ends put into it neither could choose alone. */

@@ -1,4 +1,4 @@
-import { internals, type OnRead, type Status, type StreamRequest, type TcpHandle } from './internals.js';
+import { internals, type OnRead, type Status, type TcpHandle } from './internals.js';
 import { observe } from './observe.js';
 import { reasonOfError } from './reasons.js';
 import { settings } from './settings.js';
@@ -10,6 +10,8 @@ const EXCHANGES = 8;
 const BYTES = 64 * 1024;
 /** After a proposal in vain, when it has carried so many times more. */
 const BACKOFF = 16;
+
+const WRITERS = ['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String'] as const;
 
 const kWatch = Symbol('shmloop watch');
 
@@ -105,27 +107,18 @@ function watchedPrototype(): object {
     override set onread(onread: OnRead) {
       this[kWatch].onread = onread;
     }
-
-    override writeBuffer(request: StreamRequest, data: Uint8Array): Status {
-      this[kWatch].wrote();
-      return super.writeBuffer(request, data);
-    }
-
-    override writev(request: StreamRequest, chunks: (Uint8Array | string)[], areBuffers: boolean): Status {
-      this[kWatch].wrote();
-      return super.writev(request, chunks, areBuffers);
-    }
-
-    override writeUtf8String(request: StreamRequest, text: string): Status {
-      this[kWatch].wrote();
-      return super.writeUtf8String(request, text);
-    }
-
-    override writeLatin1String(request: StreamRequest, text: string): Status {
-      this[kWatch].wrote();
-      return super.writeLatin1String(request, text);
-    }
   }
+  for (const name of WRITERS) defineCountedWriter(WatchedTcp.prototype, name);
   Object.defineProperty(WatchedTcp, 'name', { value: 'TCP' });
   return WatchedTcp.prototype;
+}
+
+function defineCountedWriter(prototype: WatchedHandle, name: (typeof WRITERS)[number]): void {
+  const write = internals.TCP.prototype[name] as (...args: unknown[]) => Status;
+  Object.assign(prototype, {
+    [name](this: WatchedHandle, ...args: unknown[]): Status {
+      this[kWatch].wrote();
+      return write.apply(this, args);
+    },
+  });
 }

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { markFor } from '../../src/net/identity.js';
+import { isLocalTarget } from '../../src/net/local-target.js';
 import { decode, encode, type NetMessage } from '../../src/net/proposal.js';
 import { REASONS, type Reason } from '../../src/net/reasons.js';
 import { changeSettings, isPortAllowed, settings } from '../../src/net/settings.js';
-import { isLocalTarget, parseEnd, textOf } from '../../src/net/tuple.js';
+import { parseEnd, textOf } from '../../src/net/tuple.js';
 
 test('every reason for TCP is documented, with what it means, and no others', () => {
   const document = readFileSync(new URL('../../docs/transparency.md', import.meta.url), 'utf8');

@@ -1,0 +1,21 @@
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+
+/**
+ * Whether the arguments of `tls.connect` name this host.
+ * @param args `(options)`, `(port, host)` or `(port, options)`, each with a callback or without
+ */
+export function isLocalTarget(args: readonly unknown[]): boolean {
+  const options = args.find((argument) => typeof argument === 'object' && argument !== null) as
+    | { host?: unknown; path?: unknown; socket?: unknown }
+    | undefined;
+  const host = options?.host ?? (typeof args[1] === 'string' ? args[1] : 'localhost');
+  return options?.path == null && options?.socket == null && typeof host === 'string' && isThisHost(host);
+}
+
+function isThisHost(host: string): boolean {
+  if (host === 'localhost' || host.endsWith('.localhost') || host === '::1' || host.startsWith('127.')) return true;
+  return (
+    isIP(host) !== 0 && Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host))
+  );
+}
