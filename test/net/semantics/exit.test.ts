@@ -9,6 +9,7 @@ const MIB = 1024 * KIB;
 /** All sizes are such that TCP's buffers have room for them. */
 const bursts: Burst[] = [
   { count: 1, size: 1, by: 'exit', when: 'written' },
+  { count: 1, size: 1000, by: 'exit', when: 'written' },
   { count: 1, size: 3 * MIB, by: 'exit', when: 'written' },
   { count: 30, size: 64 * KIB, by: 'exit', when: 'written' },
   { count: 1000, size: 1000, by: 'exit', when: 'written' },
@@ -18,6 +19,7 @@ const bursts: Burst[] = [
   { count: 30, size: 64 * KIB, by: 'exit', when: 'written', isWorker: true },
   { count: 1, size: 64 * KIB, by: 'SIGKILL', when: 'written' },
   { count: 3, size: 64 * KIB, by: 'SIGTERM', when: 'written' },
+  { count: 1, size: 1000, by: 'SIGKILL', when: 'completed' },
   { count: 1, size: 2 * MIB, by: 'SIGKILL', when: 'completed' },
   { count: 30, size: 64 * KIB, by: 'SIGKILL', when: 'completed' },
   { count: 30, size: 64 * KIB, by: 'SIGTERM', when: 'completed' },
