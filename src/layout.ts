@@ -6,7 +6,7 @@
  *  0            4             64                4096            4096+capacity     4096+2*capacity
  *  +------------+-------------+-----------------+---------------+- - - - - - - - -+
  *  | control    | (padding)   | (unused)        | data          | data, mirrored  |
- *  | word       |             |                 |               | (same pages)    |
+ *  | words      |             |                 |               | (same pages)    |
  *  +------------+-------------+-----------------+---------------+- - - - - - - - -+
  * ```
  * A frame in the data, always at a multiple of 8:
@@ -31,6 +31,8 @@ export const RING = {
   controlLength: PAGE,
   /** Index of the control word, in 32-bit words. */
   controlWord: 0,
+  /** And of the one that tells how much of the first unread frame's payload a reader that left has read. */
+  partRead: 1,
   minCapacity: PAGE,
   maxCapacity: 1 << 26,
 } as const;
@@ -38,7 +40,8 @@ export const RING = {
 /**
  * The control word: bytes available to the writer, and who is parked.
  * Bit 31 stays 0: it would make signed comparisons lie. Each side has a futex bit
- * of its own, so that one that gives up waiting never clears the other's.
+ * of its own, so that one that gives up waiting never clears the other's. A reader
+ * on the futex that is not parked is none: it left, and nobody reads what is unread.
  */
 export const CONTROL = {
   available: (1 << 27) - 1,

@@ -11,7 +11,7 @@ import { setReason } from './transport.js';
 
 /** A switched connection, as its link's messages name it. */
 export interface Session {
-  peerMoved(link: Link, consumed: number, partOfFrame: number): void;
+  peerMoved(link: Link): void;
 }
 
 /** By their names, which both ends know. */
@@ -43,20 +43,25 @@ export function attach(tcp: TcpHandle, port: Port, link: Link, session: string, 
   };
   connection.onLeft = () => sessions.delete(session);
   sessions.set(session, {
-    peerMoved: (from, consumed, partOfFrame) => {
+    peerMoved: (from) => {
       if (from !== link) return;
-      connection.peerDetached(consumed, partOfFrame);
+      connection.peerDetached();
       setReason(tcp, 'moved');
       observe.downgrade(tcp, 'moved');
     },
   });
 }
 
-/** Goes back to TCP for good: the peer is told how far the ring was read, and sends the rest over TCP. */
-export function leaveRings(tcp: TcpHandle): void {
+/**
+ * Goes back to TCP for good. What nobody has read the peer sends over TCP.
+ * @param readNow see {@link Connection.detach}
+ * @returns what is to be read first
+ */
+export function leaveRings(tcp: TcpHandle, readNow?: (length: number) => Uint8Array): Uint8Array[] {
   const connection = connectionOf(tcp);
-  if (connection === undefined) return;
+  if (connection === undefined) return [];
   const { link, session } = sides.get(connection) as { link: Link; session: string };
-  connection.detach((consumed, partOfFrame) => link.tell(encode({ kind: 'moved', session, consumed, partOfFrame })));
+  const rest = connection.detach(() => link.tell(encode({ kind: 'moved', session })), readNow);
   unswitchHandle(tcp);
+  return rest;
 }

@@ -179,6 +179,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
    * @param rest writes what waits behind, piece by piece, as long as TCP takes it at once
    */
   flush(rest: Iterable<Uint8Array>): void {
+    this.#guard(() => this.#outgoing.abandonIfLeft());
     if (this.#outgoing.waitingBytes === 0) return;
     this.#guard(() => this.#outgoing.overflow());
     for (const piece of rest) {
@@ -188,20 +189,22 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   }
 
   /**
-   * Leaves the rings for good, since another process gets the socket.
-   * @param tell tells the peer how much of the ring was read, while it still has its end
+   * Leaves the rings for good, since another process gets the socket. What nobody has read the peer sends over TCP.
+   * @param tell tells the peer, while it still has its end
+   * @param readNow see {@link Incoming.leave}
+   * @returns what that process has to read first
    */
-  detach(tell: (consumed: number, partOfFrame: number) => void): void {
-    const [consumed, partOfFrame] = this.#incoming.position;
-    // What TCP brought ahead of its turn is here, and cannot be put back: the peer resets the connection.
-    tell(this.#incoming.earlyBytes > 0 ? Number.MAX_SAFE_INTEGER : consumed, partOfFrame);
+  detach(tell: () => void, readNow?: (length: number) => Uint8Array): Uint8Array[] {
+    const rest = this.#incoming.leave(readNow);
+    tell();
     this.#guard(() => this.#outgoing.leave());
     this.#leave();
+    return rest;
   }
 
-  /** The peer gave its socket away: it read so much of the ring, and TCP is to have the rest. */
-  peerDetached(read: number, partOfFrame: number): void {
-    this.#guard(() => this.#outgoing.abandon(read, partOfFrame));
+  /** The peer gave its socket away: TCP is to have what it has not read. */
+  peerDetached(): void {
+    this.#guard(() => this.#outgoing.abandonIfLeft());
   }
 
   /** What TCP brings; {@link internals} says how much. Runs code of the application. */

@@ -5,39 +5,36 @@ import { leaveRings } from './attach.js';
 import { restoreHandle } from './facade.js';
 import type { TcpHandle } from './internals.js';
 import { observe } from './observe.js';
+import { type IpcTarget, listenForRest, readNow, takesRest, withRest } from './rest.js';
 import { connectionOf } from './switched-tcp.js';
 import { setReason } from './transport.js';
 import { isMoved, markMoved } from './upgrade.js';
 
-type Send = (this: Sender, message: unknown, handle: unknown, ...rest: unknown[]) => boolean;
-
-interface Sender {
-  _send?: Send;
-}
-
 /**
  * Makes sockets that go to another process, or thread, leave shared memory first: their new owner gets the TCP
- * socket alone, and the peer sends over it what nobody has read yet. Nothing waits for that.
+ * socket, and the peer sends over it what nobody has read yet. Where TCP has bytes already that come after some of
+ * those, they are read here and go with the message to the new owner, if it has the drop-in. Nothing waits for that.
  */
 export function hookHandoff(): void {
   const prototype = ChildProcess.prototype as unknown as { spawn(options: unknown): unknown };
   const { spawn } = prototype;
-  prototype.spawn = function (this: Sender, options: unknown) {
+  prototype.spawn = function (this: IpcTarget, options: unknown) {
     const result = spawn.call(this, options);
     hookSend(this);
     return result;
   };
-  hookSend(process as unknown as Sender);
+  hookSend(process as unknown as IpcTarget);
   hookTransfer();
 }
 
-function hookSend(target: Sender): void {
+function hookSend(target: IpcTarget): void {
   const { _send: send } = target;
   if (send === undefined) return;
-  target._send = function (message, handle, ...rest) {
-    if (handle instanceof Socket) release(handle);
-    return send.call(this, message, handle, ...rest);
+  target._send = function (this: IpcTarget, message, handle, ...others) {
+    const rest = handle instanceof Socket && message !== undefined ? release(handle, takesRest(this)) : [];
+    return send.call(this, rest.length > 0 ? withRest(message, rest) : message, handle, ...others);
   };
+  listenForRest(target);
 }
 
 /** `postMessage` with a socket in its transfer list, which Node has since 24. */
@@ -49,18 +46,20 @@ function hookTransfer(): void {
   if (symbol === undefined) return;
   const transfer = prototype[symbol] as (this: Socket) => unknown;
   prototype[symbol] = function (this: Socket) {
-    release(this);
+    release(this, false);
     return transfer.call(this);
   };
 }
 
-function release(socket: Socket): void {
+/** @returns what the new owner has to read first, if it can */
+function release(socket: Socket, takesRest: boolean): Uint8Array[] {
   const tcp = restoreHandle(socket) as TcpHandle | undefined;
-  if (tcp === undefined || isMoved(tcp)) return;
+  if (tcp === undefined || isMoved(tcp)) return [];
   markMoved(tcp);
   untrack(tcp);
   const wasSwitched = connectionOf(tcp)?.isSwitched;
-  leaveRings(tcp);
+  const rest = leaveRings(tcp, takesRest ? (length) => readNow(tcp.fd, length) : undefined);
   if (wasSwitched) observe.downgrade(tcp, 'moved');
   setReason(tcp, 'moved');
+  return rest;
 }

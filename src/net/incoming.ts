@@ -71,11 +71,6 @@ export class Incoming {
     return this.#tcpEnd !== 0;
   }
 
-  /** Bytes of the ring that were read, and of the frame after those. */
-  get position(): [consumed: number, partOfFrame: number] {
-    return [this.#consumed, this.#done];
-  }
-
   start(): void {
     this.#isWanted = true;
     this.#watch();
@@ -159,20 +154,60 @@ export class Incoming {
     this.#isPeerGone = true;
   }
 
+  /**
+   * Leaves the ring: what is unread is the writer's, to send over TCP.
+   * @param readNow reads up to so many bytes that TCP has here. Given, all that has come and is to be read before
+   * what TCP will bring is taken first
+   * @returns that, in order
+   */
+  leave(readNow?: (length: number) => Uint8Array): Uint8Array[] {
+    const rest: Uint8Array[] = [];
+    const hasLeft = () => this.#reader.leave(this.#early === undefined ? this.#done : -1);
+    do {
+      while (readNow !== undefined && this.#takeNext(rest, readNow));
+    } while (!this.#guard(hasLeft, true));
+    return rest;
+  }
+
+  #takeNext(rest: Uint8Array[], readNow: (length: number) => Uint8Array): boolean {
+    if (this.#goOn()) {
+      const memory = Buffer.allocUnsafe(this.#left);
+      this.#reader.copyOut(HEADER + this.#done, this.#left, memory, 0);
+      this.#take(this.#done + this.#left);
+      this.#left = 0;
+      rest.push(memory);
+      return true;
+    }
+    if (this.#via === 'ring') return false;
+    const next = this.#early === undefined ? readNow(Math.max(0, this.#until - this.#tcpPosition)) : this.#takeEarly();
+    this.#tcpPosition += next.length;
+    rest.push(next);
+    return next.length > 0;
+  }
+
   #watch(): void {
     this.#owner.readTcp(this.#isWanted && this.#early === undefined && this.#tcpEnd === 0);
   }
 
   #deliverEarly(): void {
-    const early = this.#early as Uint8Array;
-    const turn = this.#until < 0 ? early.length : Math.min(early.length, this.#until - this.#tcpPosition);
-    const memory = this.#owner.room(turn);
-    const length = Math.min(memory.length, turn);
-    memory.set(early.subarray(0, length));
-    this.#early = length < early.length ? early.subarray(length) : undefined;
-    this.#tcpPosition += length;
-    this.#owner.deliver(memory, length);
+    const memory = this.#owner.room(this.#earlyTurn());
+    const next = this.#takeEarly(memory.length);
+    memory.set(next);
+    this.#tcpPosition += next.length;
+    this.#owner.deliver(memory, next.length);
     if (!this.#isOver) this.#watch();
+  }
+
+  /** Of the bytes that TCP brought ahead of their turn those whose turn it is now; at most so many. */
+  #takeEarly(atMost = this.earlyBytes): Uint8Array {
+    const early = this.#early as Uint8Array;
+    const turn = Math.min(atMost, this.#earlyTurn());
+    this.#early = turn < early.length ? early.subarray(turn) : undefined;
+    return early.subarray(0, turn);
+  }
+
+  #earlyTurn(): number {
+    return this.#until < 0 ? this.earlyBytes : Math.min(this.earlyBytes, this.#until - this.#tcpPosition);
   }
 
   #deliverRing(): void {

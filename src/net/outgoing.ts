@@ -30,6 +30,11 @@ interface Waiting {
   left: number;
 }
 
+interface Frame {
+  readonly type: number;
+  readonly payload: Buffer;
+}
+
 /**
  * The writing side of one direction of a connection: TCP, or the ring, from an agreed byte on.
  *
@@ -48,9 +53,7 @@ export class Outgoing {
   #waiting: Waiting | undefined;
   #patience: NodeJS.Timeout | undefined;
   #hasProgressed = false;
-  /** All bytes that went into the ring, headers and padding too. */
-  #published = 0;
-  /** Of those, the ones after the last byte of data. */
+  /** Bytes that went into the ring after the last byte of data. */
   #tail = 0;
   #wasUnread = false;
   /** Bytes of the stream that went through the ring. */
@@ -86,7 +89,7 @@ export class Outgoing {
     if (!this.#writer?.hasRoom(this.#capacity / 2)) return false;
     this.#offset.writeDoubleLE(this.#owner.written());
     this.#put(TYPE.fromTcp, this.#offset);
-    this.#writer.publish();
+    if (this.#publish()) return false;
     this.#via = 'ring';
     return true;
   }
@@ -94,11 +97,15 @@ export class Outgoing {
   /** After {@link enter}. @returns whether all was written; otherwise the request completes later */
   write(request: StreamRequest, parts: Uint8Array[], length: number): boolean {
     const placed = this.#place(parts, length);
-    if (placed === length) return true;
+    if (placed === length) {
+      this.#publish();
+      return true;
+    }
     this.#waiting = { request, parts: after(parts, placed), left: length - placed };
     this.#hasProgressed = false;
     if (this.#patience === undefined) this.#patience = setTimeout(() => this.#patienceEnds(), PATIENCE).unref();
     else this.#patience.refresh();
+    this.#publish();
     this.#owner.waitingChanged();
     return false;
   }
@@ -112,7 +119,9 @@ export class Outgoing {
     this.#hasProgressed = true;
     waiting.left -= placed;
     if (waiting.left > 0) waiting.parts.splice(0, waiting.parts.length, ...after(waiting.parts, placed));
-    else this.#complete(waiting.request);
+    else this.#waiting = undefined;
+    this.#publish();
+    if (waiting.left === 0) this.#complete(waiting.request);
     return true;
   }
 
@@ -128,15 +137,14 @@ export class Outgoing {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
     this.#put(TYPE.toTcp);
-    this.#writer?.publish();
-    this.#toTcp(waiting);
+    if (!this.#publish()) this.#toTcp(waiting);
   }
 
   /** Says that nothing follows, so that the end of TCP is no surprise. */
   end(): void {
     if (!this.#isAllowed) return;
     this.#put(TYPE.end);
-    this.#writer?.publish();
+    this.#publish();
   }
 
   /** Whether the peer has not read all that went through the ring. */
@@ -146,19 +154,18 @@ export class Outgoing {
 
   /**
    * The ring is read no more: TCP has the rest, what nobody read first. The memory may go.
-   * @param read bytes of the ring that the peer has read, if it said so
    * @throws ERR_SHMLOOP_PROTOCOL when TCP has something already that comes after what nobody read
    */
-  abandon(read?: number, partOfFrame = 0): void {
+  abandon(): void {
     const writer = this.#writer;
     if (writer === undefined) return;
+    const frames = framesOf(writer.recall(this.#unread()));
+    const hasLeft = writer.hasReaderLeft;
+    const partRead = hasLeft ? writer.partRead : 0;
     // Of what the new owner of the socket leaves unread TCP tells by itself.
-    this.#wasUnread = read === undefined && this.isUnread;
-    const unread = read === undefined ? this.#unread() : this.#published - read;
-    if (unread < 0 || unread > this.#capacity) throw tangled();
-    const span = writer.recall(unread);
-    if (read !== undefined && framesOf(span).some(({ type }) => type === TYPE.toTcp)) throw tangled();
-    const rest = payloads(span, partOfFrame);
+    this.#wasUnread = !hasLeft && this.isUnread;
+    if (hasLeft && (partRead < 0 || this.#isTangled(frames))) throw tangled();
+    const rest = payloads(frames, partRead);
     for (const { length } of rest) this.ringBytes -= length;
     this.#writer = undefined;
     this.#isAllowed = false;
@@ -169,11 +176,17 @@ export class Outgoing {
     clearTimeout(this.#patience);
   }
 
+  /** Looks whether the peer gave its socket away: then TCP has the rest. */
+  abandonIfLeft(): void {
+    this.#writer?.observe();
+    if (this.#writer?.hasReaderLeft) this.abandon();
+  }
+
   /** Another process gets this end: what follows comes over TCP, for good. */
   leave(): void {
     this.overflow();
     if (this.#via === 'ring') this.#put(TYPE.toTcp);
-    this.#writer?.publish();
+    this.#publish();
     this.#via = 'tcp';
     this.#isAllowed = false;
   }
@@ -199,7 +212,6 @@ export class Outgoing {
   }
 
   #complete(request: StreamRequest): void {
-    this.#waiting = undefined;
     this.#owner.waitingChanged();
     this.#owner.completed(request, 0);
   }
@@ -214,7 +226,22 @@ export class Outgoing {
     }
   }
 
-  /** Fills frames with as much as fits, and publishes them. @returns bytes placed */
+  /** Publishes what was filled. @returns whether nobody reads it any more, and TCP has it */
+  #publish(): boolean {
+    const writer = this.#writer;
+    writer?.publish();
+    if (!writer?.hasReaderLeft) return false;
+    this.abandon();
+    return true;
+  }
+
+  /** Whether TCP has bytes already that come after some of these frames. */
+  #isTangled(frames: readonly Frame[]): boolean {
+    const last = frames.length - 1;
+    return frames.some(({ type }, i) => type === TYPE.toTcp && !(this.#via === 'ring' && i === last));
+  }
+
+  /** Fills frames with as much as fits. @returns bytes placed */
   #place(parts: readonly Uint8Array[], length: number): number {
     const writer = this.#writer as RingWriter;
     let placed = 0;
@@ -235,12 +262,11 @@ export class Outgoing {
           start = 0;
         }
       }
-      this.#advance(writer, payload);
+      writer.advance(frameLength(payload));
       placed += payload;
     }
     this.#tail = 0;
     this.ringBytes += placed;
-    writer.publish();
     return placed;
   }
 
@@ -258,14 +284,8 @@ export class Outgoing {
     const length = payload?.length ?? 0;
     writer.fillHeader(type, length);
     if (payload !== undefined) writer.fill(HEADER, payload, 0, length);
-    this.#advance(writer, length);
+    writer.advance(frameLength(length));
     this.#tail += frameLength(length);
-  }
-
-  #advance(writer: RingWriter, payload: number): void {
-    const length = frameLength(payload);
-    writer.advance(length);
-    this.#published += length;
   }
 }
 
@@ -280,16 +300,16 @@ function after(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
   return rest;
 }
 
-/** The data in a span of the ring, from `skip` bytes into its first frame. */
-function payloads(span: Buffer, skip: number): Uint8Array[] {
-  return framesOf(span)
+/** The data in frames, from `skip` bytes into the first one. */
+function payloads(frames: readonly Frame[], skip: number): Uint8Array[] {
+  return frames
     .map(({ type, payload }, i) => (type === TYPE.data ? payload.subarray(i === 0 ? skip : 0) : payload.subarray(0, 0)))
     .filter((payload) => payload.length > 0);
 }
 
 /** The frames in a span of the ring, up to one that the peer has made nonsense of meanwhile. */
-function framesOf(span: Buffer): { type: number; payload: Buffer }[] {
-  const frames: { type: number; payload: Buffer }[] = [];
+function framesOf(span: Buffer): Frame[] {
+  const frames: Frame[] = [];
   for (let at = 0; at + HEADER <= span.length; ) {
     const length = span.readInt32LE(at + 4);
     if (length < 0 || at + frameLength(length) > span.length) break;

@@ -20,8 +20,8 @@ export type NetMessage =
   /** Mark your socket with this, to show that you hold it; `role` is whose socket of the connection. */
   | { kind: 'challenge'; id: number; role: 'proposer' | 'acceptor'; nonce: string }
   | { kind: 'marked'; id: number; role: 'proposer' | 'acceptor' }
-  /** The sender's socket goes to another process; it has read so much of its ring. */
-  | { kind: 'moved'; session: string; consumed: number; partOfFrame: number };
+  /** The sender's socket goes to another process, and it has left its ring. */
+  | { kind: 'moved'; session: string };
 
 const NONCE = /^[0-9a-f]{32}$/;
 const HEX = /^[0-9a-f]{1,16}$/;
@@ -49,9 +49,8 @@ export function decode(text: string): NetMessage | undefined {
     case 'marked':
       return decodeChallenge(kind, fields);
     case 'moved': {
-      const [session = '', consumed, part] = fields;
-      if (!/^[0-9a-f]{48}$/.test(session) || !isNumber(consumed) || !isNumber(part)) return undefined;
-      return { kind, session, consumed: Number(consumed), partOfFrame: Number(part) };
+      const [session = ''] = fields;
+      return /^[0-9a-f]{48}$/.test(session) ? { kind, session } : undefined;
     }
     default:
       return undefined;
@@ -75,7 +74,7 @@ function fieldsOf(message: NetMessage): (string | number)[] {
     case 'marked':
       return [message.id, message.role];
     case 'moved':
-      return [message.session, message.consumed, message.partOfFrame];
+      return [message.session];
   }
 }
 

@@ -143,7 +143,7 @@ function heard(link: Link, text: string): void {
     case 'marked':
       return heardMarked(link, message);
     case 'moved':
-      return sessions.get(message.session)?.peerMoved(link, message.consumed, message.partOfFrame);
+      return sessions.get(message.session)?.peerMoved(link);
   }
 }
 

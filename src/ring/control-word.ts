@@ -31,6 +31,18 @@ export function parkWriter(words: Words, seen: number, sleep: Sleep): boolean {
   return replace(words, WORD, seen, seen | (sleep === 'futex' ? WRITER : CONTROL.writerParked));
 }
 
+/**
+ * Gives `taken` bytes back and marks the reader as gone, in one step, if the word is still exactly `seen`: writer and
+ * reader agree on what nobody has read.
+ */
+export function leaveReader(words: Words, seen: number, taken: number): boolean {
+  return replace(words, WORD, seen, ((seen + taken) & ~READER) | CONTROL.readerOnFutex);
+}
+
+export function hasReaderLeft(seen: number): boolean {
+  return (seen & READER) === CONTROL.readerOnFutex;
+}
+
 /** Takes back one's own mark, after a wait that ended for whatever reason. */
 export function unparkReader(words: Words): void {
   clearBits(words, WORD, READER);

@@ -1,7 +1,16 @@
 import { CONTROL, FRAME, RING } from '../layout.js';
 import { native } from '../native.js';
 import { add, load, store } from '../words.js';
-import { available, parkReader, rest, type Sleep, unparkReader, waitReader, wakeWriter } from './control-word.js';
+import {
+  available,
+  leaveReader,
+  parkReader,
+  rest,
+  type Sleep,
+  unparkReader,
+  waitReader,
+  wakeWriter,
+} from './control-word.js';
 import type { RingMemory } from './ring-memory.js';
 
 const WORD = RING.controlWord;
@@ -121,6 +130,21 @@ export class RingReader {
     const before = add(this.#control, WORD, length);
     const free = length + available(before, this.#capacity, 0, this.#capacity - length - this.#unread);
     if (before & CONTROL.writerParked && free >= this.maxFrame) wakeWriter(this.#control, this.#notify);
+  }
+
+  /**
+   * Leaves the ring for good: what is unread is the writer's to deliver otherwise.
+   * @param partRead bytes that were read of the first unread frame's payload; -1 when the rest is of no use without
+   * what this side has read
+   * @returns false when the writer came first: look again
+   */
+  leave(partRead: number): boolean {
+    const unread = this.#unread;
+    const seen = load(this.#control, WORD);
+    this.#note(seen);
+    if (this.#unread > unread) return false;
+    store(this.#control, RING.partRead, partRead);
+    return leaveReader(this.#control, seen, this.#taken);
   }
 
   /** Parks until more is published. @returns false when there is something already */

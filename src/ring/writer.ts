@@ -1,7 +1,15 @@
 import { CONTROL, FRAME, RING } from '../layout.js';
 import { native } from '../native.js';
 import { load, subtract } from '../words.js';
-import { available, parkWriter, type Sleep, unparkWriter, waitWriter, wakeReader } from './control-word.js';
+import {
+  available,
+  hasReaderLeft,
+  parkWriter,
+  type Sleep,
+  unparkWriter,
+  waitWriter,
+  wakeReader,
+} from './control-word.js';
 import type { RingMemory } from './ring-memory.js';
 
 const WORD = RING.controlWord;
@@ -32,6 +40,7 @@ export class RingWriter {
   /** Bytes that may be filled, as of the last look. */
   #free: number;
   #unpublished = 0;
+  #hasReaderLeft = false;
 
   /** @param notify tells the reader's domain that its event is pending */
   constructor(memory: RingMemory, notify: () => void) {
@@ -62,6 +71,16 @@ export class RingWriter {
   /** Bytes that may be filled, after a look. @throws ERR_SHMLOOP_PROTOCOL when the word is out of range */
   observe(): number {
     return this.#look();
+  }
+
+  /** Whether the reader left the ring, as of the last look or publication. */
+  get hasReaderLeft(): boolean {
+    return this.#hasReaderLeft;
+  }
+
+  /** What a reader that left has read of the first unread frame's payload. The peer may have written anything. */
+  get partRead(): number {
+    return load(this.#control, RING.partRead);
   }
 
   /** A copy of the last `length` bytes published, of which the reader has taken none. */
@@ -111,6 +130,7 @@ export class RingWriter {
     this.#unpublished = 0;
     const before = subtract(this.#control, WORD, length);
     available(before, this.#capacity, this.#free + length, this.#capacity);
+    this.#hasReaderLeft = hasReaderLeft(before);
     if (before & CONTROL.readerParked) wakeReader(this.#control, this.#notify);
   }
 
@@ -154,6 +174,7 @@ export class RingWriter {
 
   #note(seen: number): number {
     const unpublished = this.#unpublished;
+    this.#hasReaderLeft = hasReaderLeft(seen);
     this.#free = available(seen, this.#capacity, this.#free + unpublished, this.#capacity) - unpublished;
     return this.#free;
   }

@@ -41,7 +41,7 @@ describe('what two domains say to each other', () => {
     fc.record({ kind: fc.constant('withdraw' as const), id }),
     fc.record({ kind: fc.constant('challenge' as const), id, role, nonce: hex(32) }),
     fc.record({ kind: fc.constant('marked' as const), id, role }),
-    fc.record({ kind: fc.constant('moved' as const), session: hex(48), consumed: fc.nat(), partOfFrame: fc.nat() }),
+    fc.record({ kind: fc.constant('moved' as const), session: hex(48) }),
   );
 
   test('comes out as it went in, within the length of a control message', () => {

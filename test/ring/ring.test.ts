@@ -195,3 +195,49 @@ test.each([4096, 65_536, 1 << 20, 1 << 26])('a ring of %d bytes carries frames r
   }
   ring.memory.region.retire();
 });
+
+describe('a reader that leaves', () => {
+  test('tells the writer, as of its next look, what nobody read', () => {
+    const ring = makeRing();
+    fill(ring, 100);
+    fill(ring, 200);
+    ring.writer.publish();
+    ring.reader.observe();
+    ring.reader.take(frameLength(100));
+    expect(ring.reader.leave(7)).toBe(true);
+    expect(ring.writer.hasReaderLeft).toBe(false);
+    expect(ring.writer.observe()).toBe(PAGE - frameLength(200));
+    expect(ring.writer.hasReaderLeft).toBe(true);
+    expect(ring.writer.partRead).toBe(7);
+    const [length] = new Int32Array(Uint8Array.from(ring.writer.recall(frameLength(200)).subarray(4, 8)).buffer);
+    expect(length).toBe(200);
+  });
+
+  test('does so only where it knows of all that was published', () => {
+    const ring = makeRing();
+    fill(ring, 100);
+    ring.writer.publish();
+    expect(ring.reader.leave(0)).toBe(false);
+    expect(ring.reader.unread).toBe(frameLength(100));
+    expect(ring.reader.leave(0)).toBe(true);
+  });
+
+  test('is seen by whoever publishes after that, and is not woken', () => {
+    const ring = makeRing();
+    expect(ring.reader.park('event')).toBe(true);
+    expect(ring.reader.leave(0)).toBe(true);
+    fill(ring, 100);
+    ring.writer.publish();
+    expect(ring.writer.hasReaderLeft).toBe(true);
+    expect(ring.notified.reader).toBe(0);
+  });
+
+  test('is not what a reader on its event loop, or on the futex, looks like', () => {
+    for (const sleep of ['event', 'futex'] as const) {
+      const ring = makeRing();
+      expect(ring.reader.park(sleep)).toBe(true);
+      ring.writer.observe();
+      expect(ring.writer.hasReaderLeft).toBe(false);
+    }
+  });
+});

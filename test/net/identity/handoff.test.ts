@@ -22,7 +22,7 @@ describe.concurrent('a socket that goes to another process', () => {
     expect(await server.call('heir', 'accepted')).toEqual(Array(4).fill({ transport: 'shm' }));
   });
 
-  test.for([4_194_304])(
+  test.for([4096, 65_536, 524_288, 4_194_304])(
     'in the middle of two streams, switched, rings of %d bytes: every byte comes, in order, at both ends',
     async (ring, { start }) => {
       const env = { SHMLOOP_RING_SIZE: String(ring) };
@@ -40,10 +40,10 @@ describe.concurrent('a socket that goes to another process', () => {
     },
   );
 
-  async function handAllFull(start: Start, SHMLOOP: string) {
+  async function handAllFull(start: Start, SHMLOOP: string, heirs = SHMLOOP) {
     const env = { SHMLOOP };
     const [parent, client] = await Promise.all([start({ program: PARENT, env }), start({ program: CLIENT, env })]);
-    const handed = parent.call('hand', { at: AT, length: LONG, isHeld: true });
+    const handed = parent.call('hand', { at: AT, length: LONG, isHeld: true, env: { SHMLOOP: heirs } });
     handed.catch(() => undefined);
     const streamed = client.call('stream', { port: await parent.call('port'), length: LONG });
     const stalled = client.call('stalled').then(() => parent.call('letGo'));
@@ -51,17 +51,19 @@ describe.concurrent('a socket that goes to another process', () => {
     return { handed, streamed, stalled };
   }
 
-  test('on TCP, when all that is on the way to it is full: every byte comes, in order', async ({ start }) => {
-    const { handed, streamed, stalled } = await handAllFull(start, 'off');
-    const [{ child }, received] = await Promise.all([handed, streamed, stalled]);
-    expect(child).toEqual({ length: LONG, wrongAt: -1 });
-    expect(received).toEqual({ length: LONG, wrongAt: -1 });
-  });
+  test.for(['off', 'on'])(
+    'with the drop-in %s, when all that is on the way to it is full: every byte comes, in order',
+    async (mode, { start }) => {
+      const { handed, streamed, stalled } = await handAllFull(start, mode);
+      const [{ child, wasShared }, received] = await Promise.all([handed, streamed, stalled]);
+      expect(wasShared).toBe(mode === 'on');
+      expect(child).toEqual({ length: LONG, wrongAt: -1 });
+      expect(received).toEqual({ length: LONG, wrongAt: -1 });
+    },
+  );
 
-  test('when all that is on the way to it is full, and TCP is ahead of the ring: a reset, and no wrong byte', async ({
-    start,
-  }) => {
-    const { streamed } = await handAllFull(start, 'on');
+  test('that has no drop-in, when TCP is ahead of the ring: a reset, and no wrong byte', async ({ start }) => {
+    const { streamed } = await handAllFull(start, 'on', 'off');
     await expect(streamed).rejects.toThrow('ECONNRESET');
   });
 });

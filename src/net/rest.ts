@@ -1,0 +1,90 @@
+import { readSync } from 'node:fs';
+import { codeOf } from '../errors.js';
+import { internals, ownerOf, type TcpHandle } from './internals.js';
+
+/** A process, or its parent, that messages are sent to over Node's IPC. */
+export interface IpcTarget extends NodeJS.EventEmitter {
+  _send?(message: unknown, handle?: unknown, options?: object, callback?: (error: Error | null) => void): boolean;
+}
+
+interface InternalMessage {
+  cmd?: unknown;
+  msg?: unknown;
+}
+
+/** What the program sent with a socket, and what is to be read from that before what TCP brings. */
+interface MessageWithRest {
+  cmd: typeof REST;
+  message: unknown;
+  /** Base64: some channels have JSON only. */
+  rest: string;
+}
+
+interface Readable {
+  push(data: Buffer): boolean;
+}
+
+// Node takes messages by such names to be its own, and ignores those that it does not know.
+const HERE = 'NODE_SHMLOOP';
+const REST = 'NODE_SHMLOOP_REST';
+
+const able = new WeakSet<IpcTarget>();
+
+/** Whether what gets a socket there can also get the bytes that were read ahead of it. */
+export function takesRest(target: IpcTarget): boolean {
+  return able.has(target);
+}
+
+export function withRest(message: unknown, rest: readonly Uint8Array[]): MessageWithRest {
+  return { cmd: REST, message, rest: Buffer.concat(rest).toString('base64') };
+}
+
+/** Hears of what the other end can do, and takes what comes with sockets. The child says so first. */
+export function listenForRest(target: IpcTarget): void {
+  target.prependListener('internalMessage', (message: InternalMessage, handle?: TcpHandle) => {
+    if (message.cmd === HERE) {
+      able.add(target);
+      if (target !== process) sayHere(target);
+    } else if (isWithRest(message)) {
+      // The socket was closed before its turn to be sent came.
+      target.emit('message', message.message, undefined);
+    } else if (handle !== undefined && isWithRest(message.msg)) {
+      const { message: own, rest } = message.msg;
+      message.msg = own;
+      readFirst(handle, Buffer.from(rest, 'base64'));
+    }
+  });
+  if (target === process) sayHere(target);
+}
+
+function sayHere(target: IpcTarget): void {
+  target._send?.({ cmd: HERE }, undefined, { swallowErrors: true }, () => undefined);
+}
+
+function isWithRest(message: unknown): message is MessageWithRest {
+  return (message as InternalMessage | undefined)?.cmd === REST;
+}
+
+/** Has the socket that is to be made of a handle read this before what TCP brings. */
+function readFirst(tcp: TcpHandle, rest: Buffer): void {
+  tcp.readStart = function (this: TcpHandle) {
+    Reflect.deleteProperty(this, 'readStart');
+    ownerOf<Readable>(this)?.push(rest);
+    return this.readStart();
+  };
+  Object.defineProperty(tcp, 'bytesRead', {
+    configurable: true,
+    get: () => rest.length + Reflect.get(internals.TCP.prototype, 'bytesRead', tcp),
+  });
+}
+
+/** Reads up to so many bytes that the kernel has, without waiting for more. */
+export function readNow(descriptor: number, length: number): Uint8Array {
+  const memory = Buffer.allocUnsafe(length);
+  try {
+    return memory.subarray(0, length > 0 ? readSync(descriptor, memory) : 0);
+  } catch (error) {
+    if (codeOf(error) === 'EAGAIN' || codeOf(error) === 'ECONNRESET') return memory.subarray(0, 0);
+    throw error;
+  }
+}
