@@ -118,19 +118,13 @@ async function play(scenario: Scenario, transport: 'shm' | 'tcp'): Promise<{ ser
   const { name: _, server: serve, client: talk, allowHalfOpen = false } = scenario;
   const server = await start(
     async (tools: Tools<{ transport: string; allowHalfOpen: boolean; act: string }>) => {
-      const { net, once, say, told, until, transportOf, createHash, args } = tools;
+      const { net, once, say, told, until, transportOf, logOf, args } = tools;
       const server = net.createServer({ allowHalfOpen: args.allowHalfOpen }).listen(0, '127.0.0.1');
       await once(server, 'listening');
       say((server.address() as AddressInfo).port);
       const [socket] = (await once(server, 'connection')) as [Socket];
       await until(() => transportOf(socket).transport === args.transport);
-      const log: unknown[] = [];
-      const closed = new Promise((resolve) => socket.on('close', () => setImmediate(resolve)));
-      const hash = createHash('sha256');
-      socket.on('data', (data) => hash.update(data));
-      socket.on('end', () => log.push('end'));
-      socket.on('error', (error: NodeJS.ErrnoException) => log.push(['error', error.code ?? error.message]));
-      socket.on('close', (hadError) => log.push(['close', hadError, socket.bytesRead, hash.digest('hex')]));
+      const { log, closed } = logOf(socket);
       socket.pause();
       say();
       await told();
@@ -143,18 +137,12 @@ async function play(scenario: Scenario, transport: 'shm' | 'tcp'): Promise<{ ser
   const port = await server.said<number>();
   const client = await start(
     async (tools: Tools<{ transport: string; allowHalfOpen: boolean; act: string; port: number }>) => {
-      const { net, once, say, told, until, transportOf, createHash, args } = tools;
+      const { net, once, say, told, until, transportOf, logOf, args } = tools;
       const socket = net.connect({ port: args.port, host: '127.0.0.1', allowHalfOpen: args.allowHalfOpen });
       await once(socket, 'connect');
       await until(() => transportOf(socket).transport === args.transport);
-      const log: unknown[] = [];
-      const closed = new Promise((resolve) => socket.on('close', () => setImmediate(resolve)));
-      const hash = createHash('sha256');
-      socket.on('data', (data) => hash.update(data));
-      socket.on('end', () => log.push('end'));
+      const { log, closed } = logOf(socket);
       socket.on('finish', () => log.push('finish'));
-      socket.on('error', (error: NodeJS.ErrnoException) => log.push(['error', error.code ?? error.message]));
-      socket.on('close', (hadError) => log.push(['close', hadError, socket.bytesRead, hash.digest('hex')]));
       // It must not hear of what the other end does before its own turn.
       socket.pause();
       say();
