@@ -270,6 +270,10 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     else raw.readStop(this.tcp);
   }
 
+  ranOutOfPatience(): void {
+    this.#guard(() => this.#outgoing.overflow());
+  }
+
   isUnreadByPeer(): boolean {
     return this.#guard(() => this.#outgoing.isUnread) ?? true;
   }

@@ -1,11 +1,13 @@
 import { ShmloopError } from '../errors.js';
-import { FRAME, frameLength } from '../layout.js';
+import { FRAME, frameLength, RING } from '../layout.js';
 import type { RingReader } from '../ring/index.js';
 import { OFFSET_LENGTH, TYPE } from './frames.js';
 import { type Status, UV_ECONNRESET, UV_EOF } from './internals.js';
 
 /** The most that is delivered at once, as libuv does. */
 const MAX_READ = 64 * 1024;
+/** The most that goes with a socket to its next owner: a ring, and what TCP may hold before it. */
+const MAX_REST = 2 * RING.maxCapacity;
 const HEADER = FRAME.headerLength;
 
 export interface IncomingOwner {
@@ -163,26 +165,32 @@ export class Incoming {
   leave(readNow?: (length: number) => Uint8Array): Uint8Array[] {
     const rest: Uint8Array[] = [];
     const hasLeft = () => this.#reader.leave(this.#early === undefined ? this.#done : -1);
+    let length = 0;
     do {
-      while (readNow !== undefined && this.#takeNext(rest, readNow));
+      // A peer that goes on sending must not hold this thread.
+      while (readNow !== undefined && length < MAX_REST) {
+        const next = this.#takeNext(readNow);
+        if (next.length === 0) break;
+        rest.push(next);
+        length += next.length;
+      }
     } while (!this.#guard(hasLeft, true));
     return rest;
   }
 
-  #takeNext(rest: Uint8Array[], readNow: (length: number) => Uint8Array): boolean {
+  #takeNext(readNow: (length: number) => Uint8Array): Uint8Array {
     if (this.#goOn()) {
       const memory = Buffer.allocUnsafe(this.#left);
       this.#reader.copyOut(HEADER + this.#done, this.#left, memory, 0);
       this.#take(this.#done + this.#left);
       this.#left = 0;
-      rest.push(memory);
-      return true;
+      return memory;
     }
-    if (this.#via === 'ring') return false;
-    const next = this.#early === undefined ? readNow(Math.max(0, this.#until - this.#tcpPosition)) : this.#takeEarly();
+    if (this.#via === 'ring') return Buffer.alloc(0);
+    const before = Math.min(MAX_READ, Math.max(0, this.#until - this.#tcpPosition));
+    const next = this.#early === undefined ? readNow(before) : this.#takeEarly();
     this.#tcpPosition += next.length;
-    rest.push(next);
-    return next.length > 0;
+    return next;
   }
 
   #watch(): void {

@@ -22,6 +22,8 @@ export interface OutgoingOwner {
   completed(request: StreamRequest, status: Status): void;
   /** There is something to wait for, or no longer. */
   waitingChanged(): void;
+  /** The ring stayed full: {@link Outgoing.overflow} is due. */
+  ranOutOfPatience(): void;
 }
 
 interface Waiting {
@@ -97,16 +99,11 @@ export class Outgoing {
   /** After {@link enter}. @returns whether all was written; otherwise the request completes later */
   write(request: StreamRequest, parts: Uint8Array[], length: number): boolean {
     const placed = this.#place(parts, length);
-    if (placed === length) {
-      this.#publish();
-      return true;
-    }
-    this.#waiting = { request, parts: after(parts, placed), left: length - placed };
-    this.#hasProgressed = false;
-    if (this.#patience === undefined) this.#patience = setTimeout(() => this.#patienceEnds(), PATIENCE).unref();
-    else this.#patience.refresh();
-    this.#publish();
-    this.#owner.waitingChanged();
+    const hasLeft = this.#publish();
+    if (placed === length) return true;
+    const waiting = { request, parts: after(parts, placed), left: length - placed };
+    if (hasLeft) this.#toTcp(waiting);
+    else this.#wait(waiting);
     return false;
   }
 
@@ -118,8 +115,7 @@ export class Outgoing {
     if (placed === 0) return false;
     this.#hasProgressed = true;
     waiting.left -= placed;
-    if (waiting.left > 0) waiting.parts.splice(0, waiting.parts.length, ...after(waiting.parts, placed));
-    else this.#waiting = undefined;
+    waiting.parts.splice(0, waiting.parts.length, ...after(waiting.parts, placed));
     this.#publish();
     if (waiting.left === 0) this.#complete(waiting.request);
     return true;
@@ -132,7 +128,7 @@ export class Outgoing {
     );
   }
 
-  /** This process ends: TCP takes what the ring has no room for. */
+  /** TCP takes what the ring has no room for. */
   overflow(): void {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
@@ -169,9 +165,8 @@ export class Outgoing {
     for (const { length } of rest) this.ringBytes -= length;
     this.#writer = undefined;
     this.#isAllowed = false;
-    const waiting = this.#waiting;
     if (rest.length > 0) this.#owner.writeTcp(rest, undefined);
-    if (waiting !== undefined) this.#toTcp(waiting);
+    if (this.#waiting !== undefined && this.#waiting.left > 0) this.#toTcp(this.#waiting);
     this.#via = 'tcp';
     clearTimeout(this.#patience);
   }
@@ -204,6 +199,14 @@ export class Outgoing {
     return this.#writer === undefined ? 0 : this.#capacity - this.#writer.observe();
   }
 
+  #wait(waiting: Waiting): void {
+    this.#waiting = waiting;
+    this.#hasProgressed = false;
+    if (this.#patience === undefined) this.#patience = setTimeout(() => this.#patienceEnds(), PATIENCE).unref();
+    else this.#patience.refresh();
+    this.#owner.waitingChanged();
+  }
+
   #toTcp(waiting: Waiting): void {
     this.#waiting = undefined;
     this.#via = 'tcp';
@@ -212,6 +215,7 @@ export class Outgoing {
   }
 
   #complete(request: StreamRequest): void {
+    this.#waiting = undefined;
     this.#owner.waitingChanged();
     this.#owner.completed(request, 0);
   }
@@ -222,7 +226,7 @@ export class Outgoing {
       this.#hasProgressed = false;
       this.#patience?.refresh();
     } else {
-      this.overflow();
+      this.#owner.ranOutOfPatience();
     }
   }
 

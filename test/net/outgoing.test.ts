@@ -1,0 +1,91 @@
+import { describe, expect, test, vi } from 'vitest';
+import { frameLength, PAGE, RING } from '../../src/layout.js';
+import { OFFSET_LENGTH } from '../../src/net/frames.js';
+import type { StreamRequest } from '../../src/net/internals.js';
+import { Outgoing } from '../../src/net/outgoing.js';
+import { store } from '../../src/words.js';
+import { makeRing, pattern } from '../support/ring.js';
+
+/** Bytes of the frames that come before the first data: `go`, `fromTcp`. */
+const BEFORE = frameLength(0) + frameLength(OFFSET_LENGTH);
+const request = {} as StreamRequest;
+
+/** A direction that goes through a ring of one page, and what it asks of its owner. */
+function direct() {
+  const ring = makeRing();
+  const overTcp: { bytes: Buffer; request: StreamRequest | undefined }[] = [];
+  const owner = {
+    written: () => 0,
+    queued: () => 0,
+    writeTcp: (parts: readonly Uint8Array[], request: StreamRequest | undefined) => {
+      overTcp.push({ bytes: Buffer.concat(parts), request });
+    },
+    completed: vi.fn(),
+    waitingChanged: () => undefined,
+    ranOutOfPatience: vi.fn(),
+  };
+  const outgoing = new Outgoing(owner, ring.writer, PAGE);
+  outgoing.confirm();
+  outgoing.allow();
+  expect(outgoing.enter()).toBe(true);
+  return { ring, outgoing, owner, overTcp };
+}
+
+describe('when the reader has left the ring', () => {
+  const [first, second] = [pattern(100, 1), pattern(3 * PAGE, 2)];
+
+  test('TCP gets what nobody read, and then what is written, in order', () => {
+    const { ring, outgoing, overTcp } = direct();
+    outgoing.write(request, [first], first.length);
+    ring.reader.observe();
+    ring.reader.take(BEFORE);
+    expect(ring.reader.leave(0)).toBe(true);
+    expect(outgoing.write(request, [second], second.length)).toBe(false);
+    expect(Buffer.concat(overTcp.map(({ bytes }) => bytes))).toEqual(Buffer.concat([first, second]));
+    expect(overTcp.map(({ request }) => request)).toEqual([undefined, request]);
+    expect(outgoing.enter()).toBe(false);
+    expect(outgoing.ringBytes).toBe(0);
+  });
+
+  test('in the middle of a frame, TCP gets the rest of that', () => {
+    const { ring, outgoing, overTcp } = direct();
+    outgoing.write(request, [first], first.length);
+    ring.reader.observe();
+    ring.reader.take(BEFORE);
+    expect(ring.reader.leave(40)).toBe(true);
+    outgoing.abandonIfLeft();
+    expect(overTcp).toEqual([{ bytes: first.subarray(40), request: undefined }]);
+  });
+
+  test('and a write waits, that completes over TCP, once', () => {
+    const { ring, outgoing, owner, overTcp } = direct();
+    expect(outgoing.write(request, [second], second.length)).toBe(false);
+    ring.reader.observe();
+    expect(ring.reader.leave(0)).toBe(true);
+    outgoing.overflow();
+    expect(Buffer.concat(overTcp.map(({ bytes }) => bytes))).toEqual(second);
+    expect(overTcp.at(-1)?.request).toBe(request);
+    expect(owner.completed).not.toHaveBeenCalled();
+  });
+
+  test('and TCP has bytes already that come after, that is an error', () => {
+    const { ring, outgoing, overTcp } = direct();
+    outgoing.write(request, [second], second.length);
+    outgoing.overflow();
+    expect(overTcp).toHaveLength(1);
+    ring.reader.observe();
+    expect(ring.reader.leave(0)).toBe(true);
+    expect(() => outgoing.abandonIfLeft()).toThrow(expect.objectContaining({ code: 'ERR_SHMLOOP_PROTOCOL' }));
+    expect(overTcp).toHaveLength(1);
+  });
+});
+
+test('a ring that stays full, and was broken, throws where its owner can hear of it, not from a timer', async () => {
+  const { ring, outgoing, owner } = direct();
+  const over = new Promise((resolve) => owner.ranOutOfPatience.mockImplementation(() => resolve(undefined)));
+  outgoing.write(request, [pattern(3 * PAGE, 1)], 3 * PAGE);
+  store(ring.memory.control, RING.controlWord, -1);
+  await over;
+  expect(() => outgoing.overflow()).toThrow(expect.objectContaining({ code: 'ERR_SHMLOOP_PROTOCOL' }));
+  expect(outgoing.close()).toBe(request);
+});
