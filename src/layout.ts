@@ -40,8 +40,8 @@ export const RING = {
 /**
  * The control word: bytes available to the writer, and who is parked.
  * Bit 31 stays 0: it would make signed comparisons lie. Each side has a futex bit
- * of its own, so that one that gives up waiting never clears the other's. A reader
- * on the futex that is not parked is none: it left, and nobody reads what is unread.
+ * of its own, so that one that gives up waiting never clears the other's. Where no
+ * writer ever blocks, as in the drop-in, the writer's tells that the reader has left.
  */
 export const CONTROL = {
   available: (1 << 27) - 1,

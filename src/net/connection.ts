@@ -179,8 +179,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
    * @param rest writes what waits behind, piece by piece, as long as TCP takes it at once
    */
   flush(rest: Iterable<Uint8Array>): void {
-    this.#guard(() => this.#outgoing.abandonIfLeft());
-    if (this.#outgoing.waitingBytes === 0) return;
+    if (this.#outgoing.waitingBytes === 0) return this.peerDetached();
     this.#guard(() => this.#outgoing.overflow());
     for (const piece of rest) {
       if (this.queued() > 0) return;
@@ -202,7 +201,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     return rest;
   }
 
-  /** The peer gave its socket away: TCP is to have what it has not read. */
+  /** If the peer gave its socket away TCP is to have what it has not read. */
   peerDetached(): void {
     this.#guard(() => this.#outgoing.abandonIfLeft());
   }
@@ -275,6 +274,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   }
 
   isUnreadByPeer(): boolean {
+    this.peerDetached();
     return this.#guard(() => this.#outgoing.isUnread) ?? true;
   }
 

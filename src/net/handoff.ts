@@ -5,6 +5,7 @@ import { leaveRings } from './attach.js';
 import { restoreHandle } from './facade.js';
 import type { TcpHandle } from './internals.js';
 import { observe } from './observe.js';
+import { raw } from './raw.js';
 import { type IpcTarget, listenForRest, readNow, takesRest, withRest } from './rest.js';
 import { connectionOf } from './switched-tcp.js';
 import { setReason } from './transport.js';
@@ -59,6 +60,8 @@ function release(socket: Socket, takesRest: boolean): Uint8Array[] {
   untrack(tcp);
   const wasSwitched = connectionOf(tcp)?.isSwitched;
   const rest = leaveRings(tcp, takesRest ? (length) => readNow(tcp.fd, length) : undefined);
+  // It may have to wait for its turn to be sent: what comes until then is the new owner's, after the rest.
+  if (rest.length > 0) raw.readStop(tcp);
   if (wasSwitched) observe.downgrade(tcp, 'moved');
   setReason(tcp, 'moved');
   return rest;

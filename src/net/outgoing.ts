@@ -58,6 +58,7 @@ export class Outgoing {
   /** Bytes that went into the ring after the last byte of data. */
   #tail = 0;
   #wasUnread = false;
+  #hasEnded = false;
   /** Bytes of the stream that went through the ring. */
   ringBytes = 0;
 
@@ -141,6 +142,7 @@ export class Outgoing {
     if (!this.#isAllowed) return;
     this.#put(TYPE.end);
     this.#publish();
+    this.#hasEnded = true;
   }
 
   /** Whether the peer has not read all that went through the ring. */
@@ -150,7 +152,7 @@ export class Outgoing {
 
   /**
    * The ring is read no more: TCP has the rest, what nobody read first. The memory may go.
-   * @throws ERR_SHMLOOP_PROTOCOL when TCP has something already that comes after what nobody read
+   * @throws ERR_SHMLOOP_PROTOCOL when TCP has something already that comes after what nobody read, or the end
    */
   abandon(): void {
     const writer = this.#writer;
@@ -162,6 +164,7 @@ export class Outgoing {
     this.#wasUnread = !hasLeft && this.isUnread;
     if (hasLeft && (partRead < 0 || this.#isTangled(frames))) throw tangled();
     const rest = payloads(frames, partRead);
+    if (hasLeft && this.#hasEnded && rest.length > 0) throw tangled();
     for (const { length } of rest) this.ringBytes -= length;
     this.#writer = undefined;
     this.#isAllowed = false;

@@ -33,14 +33,16 @@ export function parkWriter(words: Words, seen: number, sleep: Sleep): boolean {
 
 /**
  * Gives `taken` bytes back and marks the reader as gone, in one step, if the word is still exactly `seen`: writer and
- * reader agree on what nobody has read.
+ * reader agree on what nobody has read. The mark is none of the reader's own: a writer that is about to wake the reader
+ * would clear it.
  */
 export function leaveReader(words: Words, seen: number, taken: number): boolean {
-  return replace(words, WORD, seen, ((seen + taken) & ~READER) | CONTROL.readerOnFutex);
+  return replace(words, WORD, seen, ((seen + taken) & ~READER) | CONTROL.writerOnFutex);
 }
 
+/** Of a ring whose writer never blocks. */
 export function hasReaderLeft(seen: number): boolean {
-  return (seen & READER) === CONTROL.readerOnFutex;
+  return (seen & CONTROL.writerOnFutex) !== 0;
 }
 
 /** Takes back one's own mark, after a wait that ended for whatever reason. */

@@ -133,7 +133,7 @@ export class RingReader {
   }
 
   /**
-   * Leaves the ring for good: what is unread is the writer's to deliver otherwise.
+   * Leaves the ring for good: what is unread is the writer's to deliver otherwise. Only where the writer never blocks.
    * @param partRead bytes that were read of the first unread frame's payload; -1 when the rest is of no use without
    * what this side has read
    * @returns false when the writer came first: look again

@@ -73,7 +73,7 @@ export class RingWriter {
     return this.#look();
   }
 
-  /** Whether the reader left the ring, as of the last look or publication. */
+  /** Whether the reader left the ring, as of the last look or publication. Only of a writer that never blocks. */
   get hasReaderLeft(): boolean {
     return this.#hasReaderLeft;
   }

@@ -80,6 +80,16 @@ describe('when the reader has left the ring', () => {
   });
 });
 
+test('when the reader has left, and TCP has told of the end, what nobody read is an error, not lost', () => {
+  const { ring, outgoing, overTcp } = direct();
+  outgoing.write(request, [pattern(100, 1)], 100);
+  outgoing.end();
+  ring.reader.observe();
+  expect(ring.reader.leave(0)).toBe(true);
+  expect(() => outgoing.abandonIfLeft()).toThrow(expect.objectContaining({ code: 'ERR_SHMLOOP_PROTOCOL' }));
+  expect(overTcp).toEqual([]);
+});
+
 test('a ring that stays full, and was broken, throws where its owner can hear of it, not from a timer', async () => {
   const { ring, outgoing, owner } = direct();
   const over = new Promise((resolve) => owner.ranOutOfPatience.mockImplementation(() => resolve(undefined)));

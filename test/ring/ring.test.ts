@@ -232,6 +232,15 @@ describe('a reader that leaves', () => {
     expect(ring.notified.reader).toBe(0);
   });
 
+  test('does not lose its mark to a writer that is about to wake it', () => {
+    const ring = makeRing();
+    expect(ring.reader.park('event')).toBe(true);
+    expect(ring.reader.leave(0)).toBe(true);
+    wakeReader(ring.memory.control, () => undefined);
+    ring.writer.observe();
+    expect(ring.writer.hasReaderLeft).toBe(true);
+  });
+
   test('is not what a reader on its event loop, or on the futex, looks like', () => {
     for (const sleep of ['event', 'futex'] as const) {
       const ring = makeRing();
