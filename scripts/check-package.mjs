@@ -86,7 +86,9 @@ async function runExample(project) {
 }
 
 function start(name, cwd) {
-  const child = spawn(process.execPath, [name], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  // A server that is killed leaves its name, which goes with the project.
+  const env = { ...process.env, XDG_RUNTIME_DIR: cwd };
+  const child = spawn(process.execPath, [name], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const started = { child, output: '' };
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (started.output += text));
   started.ended = new Promise((resolve) => child.on('close', (code, signal) => resolve(signal ?? code)));
