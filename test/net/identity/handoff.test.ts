@@ -22,7 +22,7 @@ describe.concurrent('a socket that goes to another process', () => {
     expect(await server.call('heir', 'accepted')).toEqual(Array(4).fill({ transport: 'shm' }));
   });
 
-  test.for([65_536, 524_288, 4_194_304])(
+  test.for([4096, 65_536, 524_288, 4_194_304])(
     'in the middle of two streams, switched, rings of %d bytes: every byte comes, in order, at both ends',
     async (ring, { start }) => {
       const env = { SHMLOOP_RING_SIZE: String(ring) };
