@@ -45,7 +45,7 @@ export function attach(tcp: TcpHandle, port: Port, link: Link, session: string, 
   sessions.set(session, {
     peerMoved: (from) => {
       if (from !== link) return;
-      connection.peerDetached();
+      connection.abandonIfLeft();
       setReason(tcp, 'moved');
       observe.downgrade(tcp, 'moved');
     },

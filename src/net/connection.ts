@@ -179,7 +179,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
    * @param rest writes what waits behind, piece by piece, as long as TCP takes it at once
    */
   flush(rest: Iterable<Uint8Array>): void {
-    if (this.#outgoing.waitingBytes === 0) return this.peerDetached();
+    if (this.#outgoing.waitingBytes === 0) return this.abandonIfLeft();
     this.#guard(() => this.#outgoing.overflow());
     for (const piece of rest) {
       if (this.queued() > 0) return;
@@ -202,7 +202,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   }
 
   /** If the peer gave its socket away TCP is to have what it has not read. */
-  peerDetached(): void {
+  abandonIfLeft(): void {
     this.#guard(() => this.#outgoing.abandonIfLeft());
   }
 
@@ -274,7 +274,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   }
 
   isUnreadByPeer(): boolean {
-    this.peerDetached();
+    this.abandonIfLeft();
     return this.#guard(() => this.#outgoing.isUnread) ?? true;
   }
 

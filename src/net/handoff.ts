@@ -53,13 +53,13 @@ function hookTransfer(): void {
 }
 
 /** @returns what the new owner has to read first, if it can */
-function release(socket: Socket, takesRest: boolean): Uint8Array[] {
+function release(socket: Socket, canTakeRest: boolean): Uint8Array[] {
   const tcp = restoreHandle(socket) as TcpHandle | undefined;
   if (tcp === undefined || isMoved(tcp)) return [];
   markMoved(tcp);
   untrack(tcp);
   const wasSwitched = connectionOf(tcp)?.isSwitched;
-  const rest = leaveRings(tcp, takesRest ? (length) => readNow(tcp.fd, length) : undefined);
+  const rest = leaveRings(tcp, canTakeRest ? (length) => readNow(tcp.fd, length) : undefined);
   // It may have to wait for its turn to be sent: what comes until then is the new owner's, after the rest.
   if (rest.length > 0) raw.readStop(tcp);
   if (wasSwitched) observe.downgrade(tcp, 'moved');

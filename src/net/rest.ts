@@ -1,5 +1,6 @@
 import { readSync } from 'node:fs';
-import { internals, ownerOf, type TcpHandle } from './internals.js';
+import { ownerOf, type TcpHandle } from './internals.js';
+import { raw } from './raw.js';
 
 /** A process, or its parent, that messages are sent to over Node's IPC. */
 export interface IpcTarget extends NodeJS.EventEmitter {
@@ -73,7 +74,7 @@ function readFirst(tcp: TcpHandle, rest: Buffer): void {
   };
   Object.defineProperty(tcp, 'bytesRead', {
     configurable: true,
-    get: () => rest.length + Reflect.get(internals.TCP.prototype, 'bytesRead', tcp),
+    get: () => rest.length + raw.bytesRead(tcp),
   });
 }
 

@@ -1,10 +1,8 @@
-import { expect, test } from 'vitest';
-import { type Report, useSandbox } from './support.js';
+import { test } from 'vitest';
+import { expectNoGrowth } from '../support/growth.js';
+import { useSandbox } from './support.js';
 
 const sandbox = useSandbox();
-const MiB = 1024 * 1024;
-/** What the heap and the allocator make of it; a leak of one kilobyte a cycle would be many times that. */
-const MAX_GROWTH = 24 * MiB;
 
 test('100,000 channels opened and closed over one link: no growth', async () => {
   const peer = sandbox.start('counting-peer', { name: 'cycles' });
@@ -24,15 +22,3 @@ test('4,000 links dialed, to peers that hang up: no growth', async () => {
   const { samples } = await sandbox.run('cycling', { what: 'deaths', cycles: 4000 });
   expectNoGrowth('dialed links', samples);
 });
-
-/** From the plateau that half of the cycles reach. */
-function expectNoGrowth(what: string, samples: Report[]) {
-  const [start, end] = [samples[4], samples.at(-1)];
-  console.log(
-    `${what}: resident ${(start.rss / MiB).toFixed(1)} -> ${(end.rss / MiB).toFixed(1)} MiB, ` +
-      `mappings ${start.mappings} -> ${end.mappings}, descriptors ${start.descriptors} -> ${end.descriptors}`,
-  );
-  expect(end.descriptors).toBe(start.descriptors);
-  expect(end.mappings - start.mappings).toBeLessThanOrEqual(50);
-  expect(end.rss - start.rss).toBeLessThanOrEqual(MAX_GROWTH);
-}

@@ -34,12 +34,18 @@ function direct() {
 describe('when the reader has left the ring', () => {
   const [first, second] = [pattern(100, 1), pattern(3 * PAGE, 2)];
 
+  /** With the first bytes unread but for so many. */
+  function leaveUnread(partRead: number) {
+    const direction = direct();
+    direction.outgoing.write(request, [first], first.length);
+    direction.ring.reader.observe();
+    direction.ring.reader.take(BEFORE);
+    expect(direction.ring.reader.leave(partRead)).toBe(true);
+    return direction;
+  }
+
   test('TCP gets what nobody read, and then what is written, in order', () => {
-    const { ring, outgoing, overTcp } = direct();
-    outgoing.write(request, [first], first.length);
-    ring.reader.observe();
-    ring.reader.take(BEFORE);
-    expect(ring.reader.leave(0)).toBe(true);
+    const { outgoing, overTcp } = leaveUnread(0);
     expect(outgoing.write(request, [second], second.length)).toBe(false);
     expect(Buffer.concat(overTcp.map(({ bytes }) => bytes))).toEqual(Buffer.concat([first, second]));
     expect(overTcp.map(({ request }) => request)).toEqual([undefined, request]);
@@ -48,11 +54,7 @@ describe('when the reader has left the ring', () => {
   });
 
   test('in the middle of a frame, TCP gets the rest of that', () => {
-    const { ring, outgoing, overTcp } = direct();
-    outgoing.write(request, [first], first.length);
-    ring.reader.observe();
-    ring.reader.take(BEFORE);
-    expect(ring.reader.leave(40)).toBe(true);
+    const { outgoing, overTcp } = leaveUnread(40);
     outgoing.abandonIfLeft();
     expect(overTcp).toEqual([{ bytes: first.subarray(40), request: undefined }]);
   });
