@@ -159,8 +159,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
       this.#end();
     }
     this.#leave();
-    // Not by `reset`: after a shutdown Node's would fail, and leave the handle neither open nor closed.
-    if (isUnread && this.tcp.fd >= 0) native().resetOnClose(this.tcp.fd);
+    if (isUnread || this.#isBroken) this.#resetOnClose();
     raw.close(this.tcp, callback);
   }
 
@@ -179,10 +178,12 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
    * @param rest writes what waits behind, piece by piece, as long as TCP takes it at once
    */
   flush(rest: Iterable<Uint8Array>): void {
-    if (this.#outgoing.waitingBytes === 0) return this.abandonIfLeft();
-    this.#guard(() => this.#outgoing.overflow());
+    if (this.#outgoing.waitingBytes > 0) this.#guard(() => this.#outgoing.overflow());
+    else this.abandonIfLeft();
+    // Behind a hole nothing may follow.
+    if (this.#isBroken) return this.#resetOnClose();
     for (const piece of rest) {
-      if (this.queued() > 0) return;
+      if (this.#outgoing.isViaRing || this.queued() > 0) return;
       raw.write(this.tcp, [piece], () => {});
     }
   }
@@ -223,6 +224,8 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
 
   poll(): boolean {
     const worked = this.#guard(() => this.#outgoing.advance()) ?? false;
+    // What waited for that may have closed this, or given it away.
+    if (this.#isClosed) return worked;
     return this.#incoming.poll() || worked;
   }
 
@@ -333,6 +336,11 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     }
     if (!this.#isClosed && (this.#incoming.tcpDelivered() || now < length)) this.port.activate();
     return next;
+  }
+
+  /** Not by `reset`: after a shutdown Node's would fail, and leave the handle neither open nor closed. */
+  #resetOnClose(): void {
+    if (this.tcp.fd >= 0) native().resetOnClose(this.tcp.fd);
   }
 
   #end(): void {

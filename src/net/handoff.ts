@@ -31,9 +31,10 @@ export function hookHandoff(): void {
 function hookSend(target: IpcTarget): void {
   const { _send: send } = target;
   if (send === undefined) return;
-  target._send = function (this: IpcTarget, message, handle, ...others) {
-    const rest = handle instanceof Socket && message !== undefined ? release(handle, takesRest(this)) : [];
-    return send.call(this, rest.length > 0 ? withRest(message, rest) : message, handle, ...others);
+  target._send = function (this: IpcTarget, message, handle, options, ...others) {
+    const isGiven = handle instanceof Socket && message !== undefined;
+    const rest = isGiven ? release(handle, takesRest(this), options?.keepOpen) : [];
+    return send.call(this, rest.length > 0 ? withRest(message, rest) : message, handle, options, ...others);
   };
   listenForRest(target);
 }
@@ -53,7 +54,7 @@ function hookTransfer(): void {
 }
 
 /** @returns what the new owner has to read first, if it can */
-function release(socket: Socket, canTakeRest: boolean): Uint8Array[] {
+function release(socket: Socket, canTakeRest: boolean, isKept = false): Uint8Array[] {
   const tcp = restoreHandle(socket) as TcpHandle | undefined;
   if (tcp === undefined || isMoved(tcp)) return [];
   markMoved(tcp);
@@ -61,7 +62,7 @@ function release(socket: Socket, canTakeRest: boolean): Uint8Array[] {
   const wasSwitched = connectionOf(tcp)?.isSwitched;
   const rest = leaveRings(tcp, canTakeRest ? (length) => readNow(tcp.fd, length) : undefined);
   // It may have to wait for its turn to be sent: what comes until then is the new owner's, after the rest.
-  if (rest.length > 0) raw.readStop(tcp);
+  if (rest.length > 0 && !isKept) raw.readStop(tcp);
   if (wasSwitched) observe.downgrade(tcp, 'moved');
   setReason(tcp, 'moved');
   return rest;

@@ -175,6 +175,8 @@ export class Incoming {
         length += next.length;
       }
     } while (!this.#guard(hasLeft, true));
+    // A delivery may be under way, and go on after this.
+    this.#isOver = true;
     return rest;
   }
 

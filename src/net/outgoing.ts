@@ -28,7 +28,7 @@ export interface OutgoingOwner {
 
 interface Waiting {
   readonly request: StreamRequest;
-  readonly parts: Uint8Array[];
+  parts: readonly Uint8Array[];
   left: number;
 }
 
@@ -67,6 +67,10 @@ export class Outgoing {
     this.#writer = writer;
     this.#capacity = capacity;
     this.#maxPayload = writer.maxFrame - HEADER;
+  }
+
+  get isViaRing(): boolean {
+    return this.#via === 'ring';
   }
 
   /** Bytes of a write that wait for room. */
@@ -116,7 +120,7 @@ export class Outgoing {
     if (placed === 0) return false;
     this.#hasProgressed = true;
     waiting.left -= placed;
-    waiting.parts.splice(0, waiting.parts.length, ...after(waiting.parts, placed));
+    waiting.parts = after(waiting.parts, placed);
     this.#publish();
     if (waiting.left === 0) this.#complete(waiting.request);
     return true;

@@ -4,7 +4,12 @@ import { raw } from './raw.js';
 
 /** A process, or its parent, that messages are sent to over Node's IPC. */
 export interface IpcTarget extends NodeJS.EventEmitter {
-  _send?(message: unknown, handle?: unknown, options?: object, callback?: (error: Error | null) => void): boolean;
+  _send?(
+    message: unknown,
+    handle?: unknown,
+    options?: { keepOpen?: boolean; swallowErrors?: boolean },
+    callback?: (error: Error | null) => void,
+  ): boolean;
 }
 
 interface InternalMessage {

@@ -144,7 +144,9 @@ export class RingReader {
     this.#note(seen);
     if (this.#unread > unread) return false;
     store(this.#control, RING.partRead, partRead);
-    return leaveReader(this.#control, seen, this.#taken);
+    if (!leaveReader(this.#control, seen, this.#taken)) return false;
+    this.#taken = 0;
+    return true;
   }
 
   /** Parks until more is published. @returns false when there is something already */

@@ -92,6 +92,18 @@ test('when the reader has left, and TCP has told of the end, what nobody read is
   expect(overTcp).toEqual([]);
 });
 
+test('a write of very many parts goes on when there is room', () => {
+  const { ring, outgoing } = direct();
+  const parts = Array<Uint8Array>(200_000).fill(Buffer.from('x'));
+  expect(outgoing.write(request, parts, parts.length)).toBe(false);
+  const before = outgoing.waitingBytes;
+  ring.reader.take(ring.reader.observe());
+  ring.reader.release();
+  expect(outgoing.advance()).toBe(true);
+  expect(outgoing.waitingBytes).toBeLessThan(before);
+  expect(outgoing.close()).toBe(request);
+});
+
 test('a ring that stays full, and was broken, throws where its owner can hear of it, not from a timer', async () => {
   const { ring, outgoing, owner } = direct();
   const over = new Promise((resolve) => owner.ranOutOfPatience.mockImplementation(() => resolve(undefined)));

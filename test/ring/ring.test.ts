@@ -205,6 +205,7 @@ describe('a reader that leaves', () => {
     ring.reader.observe();
     ring.reader.take(frameLength(100));
     expect(ring.reader.leave(7)).toBe(true);
+    expect(ring.reader.observe()).toBe(frameLength(200));
     expect(ring.writer.hasReaderLeft).toBe(false);
     expect(ring.writer.observe()).toBe(PAGE - frameLength(200));
     expect(ring.writer.hasReaderLeft).toBe(true);
