@@ -2,6 +2,7 @@ import { codeOf, ShmloopError } from '../errors.js';
 import { domain } from '../event/index.js';
 import { type Descriptor, native, type Poll } from '../native.js';
 import { decode, encode, type Kind, MAX_MESSAGE, type Message } from './messages.js';
+import { pumpables } from './pump.js';
 
 /** Messages read per event: the rest of the event loop has its turn, too. */
 const BATCH = 64;
@@ -40,6 +41,7 @@ export class ControlSocket {
     this.#handler = handler;
     this.#poll = domain.inOwnContext(() => new (native().Poll)(socket, () => this.#ready()));
     this.#poll.start();
+    pumpables.add(this);
   }
 
   set handler(handler: ControlHandler) {
@@ -89,6 +91,7 @@ export class ControlSocket {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    pumpables.delete(this);
     this.#poll.close();
     this.#socket.close();
     for (const { sent } of this.#queue.splice(0)) sent?.();

@@ -7,6 +7,7 @@ import { type Descriptor, native, type Poll } from '../native.js';
 import type { Credentials } from './credentials.js';
 import { acceptHandshake, dialHandshake, type Handshaken } from './handshake.js';
 import { Link } from './link.js';
+import { pumpables } from './pump.js';
 
 /** Connections that wait in the kernel to be accepted. */
 const KERNEL_BACKLOG = 511;
@@ -48,6 +49,7 @@ export class Listener {
     this.#poll = domain.inOwnContext(() => new (native().Poll)(socket, () => this.#acceptAll()));
     this.#poll.start();
     listeners.add(this);
+    pumpables.add(this);
   }
 
   /**
@@ -88,10 +90,16 @@ export class Listener {
     this.#resting?.unref();
   }
 
+  /** Does what there is to do, without an event. */
+  pump(): void {
+    if (this.#resting === undefined) this.#acceptAll();
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     listeners.delete(this);
+    pumpables.delete(this);
     // First the name, then the socket: between the two it is nobody's to find stale.
     if (!isAbstract(this.path)) unlinkIfThere(this.path);
     this.#poll.close();
@@ -127,6 +135,7 @@ export class Listener {
   #rest(): void {
     this.#poll.stop();
     this.#resting = setTimeout(() => {
+      this.#resting = undefined;
       if (!this.#isClosed) this.#poll.start();
     }, RETRY);
     // A poll that is stopped keeps nothing alive.

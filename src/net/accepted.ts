@@ -2,16 +2,19 @@ import { native } from '../native.js';
 import { internals, type Status, type TcpHandle } from './internals.js';
 import { announcePort, isAnnounced } from './ports.js';
 import { isPortAllowed } from './settings.js';
+import { countWrites, pumpSeldom } from './starved.js';
 import { countConnection } from './summary.js';
 import { setReason } from './transport.js';
 import { keyOf, tupleOf } from './tuple.js';
 
 const kPeerPort = Symbol('shmloop peer port');
 const kSeen = Symbol('shmloop seen');
+const kWrites = Symbol('shmloop writes');
 
 interface AcceptedHandle extends TcpHandle {
   [kPeerPort]: number;
   [kSeen]?: boolean;
+  [kWrites]: number;
 }
 
 /** Open connections from this host that this domain did not make itself, by the port they come from. */
@@ -75,6 +78,7 @@ export function untrack(tcp: TcpHandle): void {
 
 function track(handle: AcceptedHandle, port: number): void {
   handle[kPeerPort] = port;
+  handle[kWrites] = 0;
   const set = byPeerPort.get(port);
   if (set === undefined) byPeerPort.set(port, new Set([handle]));
   else set.add(handle);
@@ -82,7 +86,7 @@ function track(handle: AcceptedHandle, port: number): void {
   Object.setPrototypeOf(handle, prototype);
 }
 
-/** The same as TCP, but it says when it is closed. */
+/** The same as TCP, but it says when it is closed, and listens while it writes. */
 function acceptedPrototype(): object {
   class AcceptedTcp extends internals.TCP {
     override close(callback?: () => void): void {
@@ -96,6 +100,7 @@ function acceptedPrototype(): object {
       return status;
     }
   }
+  countWrites(AcceptedTcp.prototype, (tcp) => pumpSeldom(++(tcp as AcceptedHandle)[kWrites]));
   Object.defineProperty(AcceptedTcp, 'name', { value: 'TCP' });
   return AcceptedTcp.prototype;
 }

@@ -14,6 +14,7 @@ import {
 } from './internals.js';
 import { Outgoing, type OutgoingOwner } from './outgoing.js';
 import { raw } from './raw.js';
+import { pumpOften } from './starved.js';
 
 /** Who uses the connection as its stream. */
 export interface Host {
@@ -56,6 +57,8 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   readonly #host: Host;
   #isClosed = false;
   #isConfirmed = false;
+  /** Writes over TCP since the rings are there. */
+  #tcpWrites = 0;
   #isBroken = false;
   #hasEnded = false;
   #shutdown: StreamRequest | undefined;
@@ -117,7 +120,13 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
 
   /** Whether a write goes to the ring; if not it is TCP's. */
   isViaRing(): boolean {
-    return this.#guard(() => this.#outgoing.enter()) ?? true;
+    const isViaRing = this.#guard(() => this.#outgoing.enter()) ?? true;
+    if (!isViaRing && !this.#isConfirmed) {
+      pumpOften(++this.#tcpWrites);
+      // What the peer says of it lies in the ring.
+      queueMicrotask(() => this.#isClosed || this.#incoming.hasUnread());
+    }
+    return isViaRing;
   }
 
   /** After {@link isViaRing}. Sets Node's stream state as a handle does. */

@@ -61,9 +61,10 @@ export function listenForProposals(): void {
 
 /**
  * Brings a connection that this domain made to switch, if whoever has the other end agrees.
+ * @param beforeSwitch called when both ends have agreed
  * @throws Fallback with the reason for which it stays on TCP
  */
-export async function propose(tcp: TcpHandle): Promise<void> {
+export async function propose(tcp: TcpHandle, beforeSwitch: () => void): Promise<void> {
   const tuple = tupleOf(tcp);
   if (tuple === undefined) throw new Fallback('address');
   if (!hasRoomForRing()) throw new Fallback('memory');
@@ -85,6 +86,7 @@ export async function propose(tcp: TcpHandle): Promise<void> {
     // It may have been closed before there was anybody to hear of it.
     if (port.isPeerGone) throw new Fallback('handshake');
     verify();
+    beforeSwitch();
     attach(tcp, port, link, session, countsOf(tcp, 1), keyOf(tuple));
   } catch (error) {
     port.release();

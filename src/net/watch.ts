@@ -1,7 +1,8 @@
-import { internals, type OnRead, type Status, type TcpHandle } from './internals.js';
+import { internals, type OnRead, type TcpHandle } from './internals.js';
 import { observe } from './observe.js';
 import { reasonOfError } from './reasons.js';
 import { settings } from './settings.js';
+import { countWrites, pumpOften } from './starved.js';
 import { setReason } from './transport.js';
 import { Fallback, propose } from './upgrade.js';
 
@@ -10,8 +11,6 @@ const EXCHANGES = 8;
 const BYTES = 64 * 1024;
 /** After a proposal in vain, when it has carried so many times more. */
 const BACKOFF = 16;
-
-const WRITERS = ['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String'] as const;
 
 const kWatch = Symbol('shmloop watch');
 
@@ -24,8 +23,8 @@ let prototype: object | undefined;
 /** A connection that this domain made is established: it switches when it has proved worth it, or at once. */
 export function watchConnected(tcp: TcpHandle): void {
   const watch = new Watch(tcp);
+  watch.start();
   if (settings.upgrade === 'eager') watch.propose();
-  else watch.start();
 }
 
 /** Counts what goes through a connection, up to the point where that no longer matters. */
@@ -35,6 +34,7 @@ class Watch {
   #writes = 0;
   #factor = 1;
   #isOn = false;
+  #isProposing = false;
   /** Whose reads are counted. */
   onread!: OnRead;
   readonly #counted: OnRead;
@@ -43,7 +43,8 @@ class Watch {
     this.#tcp = tcp;
     const watch = this;
     this.#counted = function (this: TcpHandle, memory) {
-      if (++watch.#reads >= EXCHANGES * watch.#factor || watch.isBig) watch.propose();
+      watch.#reads++;
+      watch.#counts();
       return watch.onread.call(this, memory);
     } as OnRead;
   }
@@ -60,7 +61,9 @@ class Watch {
   }
 
   wrote(): void {
-    if (++this.#writes >= EXCHANGES * this.#factor || this.isBig) this.propose();
+    this.#writes++;
+    if (this.#isProposing) pumpOften(this.#writes);
+    this.#counts();
   }
 
   get isBig(): boolean {
@@ -68,9 +71,15 @@ class Watch {
   }
 
   propose(): void {
-    this.#stop();
+    this.#isProposing = true;
     setReason(this.#tcp, 'negotiating');
-    propose(this.#tcp).catch((error) => this.#failed(error));
+    propose(this.#tcp, () => this.#stop()).catch((error) => this.#failed(error));
+  }
+
+  #counts(): void {
+    if (this.#isProposing) return;
+    const exchanges = EXCHANGES * this.#factor;
+    if (this.#reads >= exchanges || this.#writes >= exchanges || this.isBig) this.propose();
   }
 
   #stop(): void {
@@ -84,11 +93,12 @@ class Watch {
   #failed(error: unknown): void {
     if (!(error instanceof Fallback)) observe.debug('proposal failed: %s', (error as Error).stack);
     const reason = error instanceof Fallback ? error.reason : reasonOfError(error);
+    this.#isProposing = false;
     if (this.#tcp.fd < 0) return;
     this.#factor *= BACKOFF;
     this.#reads = 0;
     this.#writes = 0;
-    this.start();
+    if (!this.#isOn) this.start();
     setReason(this.#tcp, reason);
     observe.fallback(this.#tcp, reason);
   }
@@ -108,17 +118,7 @@ function watchedPrototype(): object {
       this[kWatch].onread = onread;
     }
   }
-  for (const name of WRITERS) defineCountedWriter(WatchedTcp.prototype, name);
+  countWrites(WatchedTcp.prototype, (tcp) => (tcp as WatchedHandle)[kWatch].wrote());
   Object.defineProperty(WatchedTcp, 'name', { value: 'TCP' });
   return WatchedTcp.prototype;
-}
-
-function defineCountedWriter(prototype: WatchedHandle, name: (typeof WRITERS)[number]): void {
-  const write = internals.TCP.prototype[name] as (...args: unknown[]) => Status;
-  Object.assign(prototype, {
-    [name](this: WatchedHandle, ...args: unknown[]): Status {
-      this[kWatch].wrote();
-      return write.apply(this, args);
-    },
-  });
 }
