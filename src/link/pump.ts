@@ -4,7 +4,7 @@ interface Pumpable {
   pump(): void;
 }
 
-/** All of this domain's control sockets and listeners that are open. */
+/** All of this domain's control sockets and listeners that are open, and whoever else has to hear of its peer. */
 export const pumpables = new Set<Pumpable>();
 
 /** Handles what has come for this domain: where its event loop does not turn. Never while it handles something. */

@@ -1,4 +1,4 @@
-import type { Port, PortHandler } from '../link/index.js';
+import { type Port, type PortHandler, pumpables } from '../link/index.js';
 import { native } from '../native.js';
 import type { RingReader, RingWriter } from '../ring/index.js';
 import { bufferedBehind } from './buffered.js';
@@ -79,6 +79,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     port.handler = this;
     port.unref();
     connections.add(this);
+    pumpables.add(this);
     this.#outgoing.confirm();
     if (tcp.reading) this.#incoming.start();
     this.waitingChanged();
@@ -121,11 +122,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   /** Whether a write goes to the ring; if not it is TCP's. */
   isViaRing(): boolean {
     const isViaRing = this.#guard(() => this.#outgoing.enter()) ?? true;
-    if (!isViaRing && !this.#isConfirmed) {
-      pumpOften(++this.#tcpWrites);
-      // What the peer says of it lies in the ring.
-      queueMicrotask(() => this.#isClosed || this.#incoming.hasUnread());
-    }
+    if (!isViaRing && !this.#isConfirmed) pumpOften(++this.#tcpWrites);
     return isViaRing;
   }
 
@@ -229,6 +226,11 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     return undefined;
   }
 
+  /** Looks whether the peer said in the ring that it is sure, without an event. */
+  pump(): void {
+    if (!this.#isClosed) this.#incoming.hasUnread();
+  }
+
   // As its link's port sees it.
 
   poll(): boolean {
@@ -270,6 +272,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
 
   peerConfirmed(): void {
     this.#isConfirmed = true;
+    pumpables.delete(this);
     this.#outgoing.allow();
     // It ended before it could say so.
     if (this.#hasEnded) this.#end();
@@ -360,6 +363,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     if (this.#isClosed) return;
     this.#isClosed = true;
     connections.delete(this);
+    pumpables.delete(this);
     this.#cancel(UV_ECANCELED);
     this.port.release();
     this.onLeft?.();

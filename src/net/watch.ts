@@ -44,7 +44,7 @@ class Watch {
     const watch = this;
     this.#counted = function (this: TcpHandle, memory) {
       watch.#reads++;
-      watch.#counts();
+      watch.#proposeIfWorth();
       return watch.onread.call(this, memory);
     } as OnRead;
   }
@@ -63,10 +63,10 @@ class Watch {
   wrote(): void {
     this.#writes++;
     if (this.#isProposing) pumpOften(this.#writes);
-    this.#counts();
+    this.#proposeIfWorth();
   }
 
-  get isBig(): boolean {
+  get #isBig(): boolean {
     return this.#tcp.bytesRead + this.#tcp.bytesWritten >= BYTES * this.#factor;
   }
 
@@ -76,10 +76,10 @@ class Watch {
     propose(this.#tcp, () => this.#stop()).catch((error) => this.#failed(error));
   }
 
-  #counts(): void {
+  #proposeIfWorth(): void {
     if (this.#isProposing) return;
     const exchanges = EXCHANGES * this.#factor;
-    if (this.#reads >= exchanges || this.#writes >= exchanges || this.isBig) this.propose();
+    if (this.#reads >= exchanges || this.#writes >= exchanges || this.#isBig) this.propose();
   }
 
   #stop(): void {
