@@ -20,8 +20,12 @@ export type Seen = Record<
   { seen: unknown[][]; socket: { errored?: string; bytesWritten?: number }; read: unknown }
 >;
 
-const ROLES: Role[] = ['client', 'server'];
+/** For each phase, who begins before the other does; which of two that begin at once is ahead is chance. */
+export type Ahead = (Role | undefined)[];
+
+export const ROLES: Role[] = ['client', 'server'];
 const FINISH: Step[] = [{ do: 'finish' }];
+const LATER: Step[] = [{ do: 'delay', time: 3 }];
 
 export class Stage {
   readonly #variant: Variant;
@@ -36,7 +40,7 @@ export class Stage {
   }
 
   /** @returns what each end saw in each phase */
-  async play(program: Program): Promise<Seen[]> {
+  async play(program: Program, ahead: Ahead): Promise<Seen[]> {
     const { client, server } = program;
     const { isEarly = false } = this.#variant;
     const { options } = server;
@@ -45,16 +49,18 @@ export class Stage {
     await this.#ask('client', { command: 'connect', port, ...client, isEarly });
     await accepted;
     const seen: Seen[] = [];
-    for (const phase of [...program.phases, { client: FINISH }, { server: FINISH }]) seen.push(await this.#play(phase));
+    const phases = [...program.phases, { client: FINISH }, { server: FINISH }];
+    for (const [i, phase] of phases.entries()) seen.push(await this.#play(phase, ahead[i]));
     return seen;
   }
 
-  async #play(phase: Phase): Promise<Seen> {
+  async #play(phase: Phase, ahead: Role | undefined): Promise<Seen> {
     let states = await this.#both((role) => ({ command: 'state', role }));
     const before = states;
     const isTogether = phase.client !== undefined && phase.server !== undefined;
     states = await this.#both((role) => {
-      return { command: 'play', steps: phase[role] ?? [], peer: before[other(role)], isTogether };
+      const steps = [...(role === (ahead ?? role) ? [] : LATER), ...(phase[role] ?? [])];
+      return { command: 'play', steps, peer: before[other(role)], isTogether };
     });
     for (let known = ''; known !== JSON.stringify(states); ) {
       known = JSON.stringify(states);
