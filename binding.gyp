@@ -12,6 +12,7 @@
         "native/error.cc",
         "native/file_lock.cc",
         "native/futex.cc",
+        "native/hidden_memory.cc",
         "native/memory.cc",
         "native/poll.cc",
         "native/sock_diag.cc",

@@ -14,7 +14,7 @@
 #include "unix_socket.h"
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new Instance());
+  env.SetInstanceData(new Instance(env));
   Descriptor::Init(env, exports);
   Deferral::Init(env, exports);
   Poll::Init(env, exports);

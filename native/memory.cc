@@ -55,7 +55,22 @@ struct Mapping {
   // Mappings as the kernel counts them.
   long count;
   std::shared_ptr<MappingTable> table;
+  // Held while V8 does not count it.
+  napi_ref hidden = nullptr;
 
+  void Hide(Napi::ArrayBuffer memory) {
+    if (napi_create_reference(memory.Env(), memory, 1, &hidden) != napi_ok) return;
+    if (!Instance::Get(memory.Env())->hidden_memory->Hide(length)) Drop(memory.Env());
+  }
+  void Show(Napi::Env env) {
+    if (hidden == nullptr) return;
+    Instance::Get(env)->hidden_memory->Show(length);
+    Drop(env);
+  }
+  void Drop(Napi::Env env) {
+    napi_delete_reference(env, hidden);
+    hidden = nullptr;
+  }
   void Unmap() {
     if (address == nullptr) return;
     munmap(address, length);
@@ -158,7 +173,7 @@ void Finalize(Napi::Env, void*, Mapping* mapping) {
   delete mapping;
 }
 
-Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
+Napi::ArrayBuffer Wrap(Napi::Env env, void* address, size_t length, long count) {
   // Forked children must not share rings with their parent's peers.
   madvise(address, length, MADV_DONTFORK);
   auto table = Instance::Get(env)->mappings;
@@ -168,6 +183,15 @@ Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
   // A worker that is being terminated gets no more objects.
   if (memory.IsEmpty()) Finalize(env, address, mapping);
   return memory;
+}
+
+// The mapping behind an ArrayBuffer, or null with an exception pending.
+Mapping* Find(Napi::ArrayBuffer memory) {
+  auto table = Instance::Get(memory.Env())->mappings;
+  auto found = table->find(memory.Data());
+  if (found != table->end()) return found->second;
+  ThrowArgumentError(memory.Env(), "not a mapping");
+  return nullptr;
 }
 
 // Gives back what was taken of the quota, and throws.
@@ -211,16 +235,9 @@ Napi::Value MapRing(const Napi::CallbackInfo& info) {
     munmap(address, length);
     return Refuse(env, error, 2);
   }
-  return Wrap(env, address, length, 2);
-}
-
-// The mapping behind an ArrayBuffer, or null with an exception pending.
-Mapping* Find(Napi::ArrayBuffer memory) {
-  auto table = Instance::Get(memory.Env())->mappings;
-  auto found = table->find(memory.Data());
-  if (found != table->end()) return found->second;
-  ThrowArgumentError(memory.Env(), "not a mapping");
-  return nullptr;
+  Napi::ArrayBuffer memory = Wrap(env, address, length, 2);
+  if (!memory.IsEmpty()) Find(memory)->Hide(memory);
+  return memory;
 }
 
 // retireMapping(memory): puts anonymous private memory in the mapping's place.
@@ -232,6 +249,7 @@ Napi::Value RetireMapping(const Napi::CallbackInfo& info) {
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
   void* address = mmap(mapping->address, mapping->length, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (address == MAP_FAILED) ThrowSystemError(info.Env(), errno, "mmap");
+  mapping->Show(info.Env());
   return info.Env().Undefined();
 }
 
@@ -241,6 +259,7 @@ Napi::Value UnmapMemory(const Napi::CallbackInfo& info) {
   Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
   Mapping* mapping = Find(memory);
   if (mapping == nullptr) return Napi::Value();
+  mapping->Show(info.Env());
   memory.Detach();
   mapping->Unmap();
   return info.Env().Undefined();

@@ -34,11 +34,13 @@ export class Region {
    */
   static create(length: number, layout: Layout): { region: Region; descriptor: Descriptor } {
     const descriptor = native().createMemory('shmloop', length);
+    let region: Region | undefined;
     try {
-      const region = new Region(mapAs(descriptor, length, layout), length);
+      region = new Region(mapAs(descriptor, length, layout), length);
       native().sealMemory(descriptor, REQUIRED_SEALS);
       return { region, descriptor };
     } catch (error) {
+      region?.retire();
       descriptor.close();
       throw error;
     }
