@@ -1,4 +1,5 @@
 /** Two processes that play programs, and what is seen of them. */
+import { once } from 'node:events';
 import type { Program as Process, Start, Transport } from '../support.js';
 import type { Phase, Program, Role, Step } from './programs.js';
 
@@ -24,6 +25,8 @@ export type Seen = Record<
 export type Ahead = (Role | undefined)[];
 
 export const ROLES: Role[] = ['client', 'server'];
+/** By then every end has done what it was told to, in milliseconds. */
+const DEADLINE = 20_000;
 const FINISH: Step[] = [{ do: 'finish' }];
 const LATER: Step[] = [{ do: 'delay', time: 3 }];
 
@@ -75,12 +78,17 @@ export class Stage {
     return { client, server } as Record<Role, State>;
   }
 
-  #ask(role: Role, message: object): Promise<unknown> {
+  async #ask(role: Role, message: object): Promise<unknown> {
     const process = this.#processes[role];
     const answer = process.said();
     process.tell(message);
-    return answer;
+    const late = AbortSignal.timeout(DEADLINE);
+    return Promise.race([answer, once(late, 'abort').then(() => Promise.reject(unanswered(role, message)))]);
   }
+}
+
+function unanswered(role: Role, message: object): Error {
+  return new Error(`no answer from the ${role} to ${JSON.stringify(message)}`);
 }
 
 function other(role: Role): Role {
