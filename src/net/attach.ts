@@ -1,5 +1,6 @@
+import { RING } from '../layout.js';
 import type { Link, Port } from '../link/index.js';
-import { Connection, type Counts, connections, type Host } from './connection.js';
+import { Connection, type Counts, type Host, memoryOfRings } from './connection.js';
 import type { TcpHandle } from './internals.js';
 import { observe } from './observe.js';
 import { releaseParser } from './parser.js';
@@ -19,9 +20,15 @@ export const sessions = new Map<string, Session>();
 
 const sides = new WeakMap<Connection, { link: Link; session: string }>();
 
-/** Whether the cap of memory leaves room for one more ring. */
-export function hasRoomForRing(): boolean {
-  return (connections.size + 1) * settings.ringSize <= settings.memory;
+/**
+ * Bytes of the ring for one more connection: where half of the memory that the settings allow is used an eighth of
+ * what they say, so that many get one. 0 when there is no room.
+ */
+export function nextRingSize(): number {
+  const { ringSize, memory } = settings;
+  const isAmple = memoryOfRings() + ringSize <= memory / 2;
+  const size = isAmple ? ringSize : Math.max(RING.minCapacity, ringSize / 8);
+  return memoryOfRings() + size <= memory ? size : 0;
 }
 
 /** Puts a channel that both ends agreed on before a TCP connection. */

@@ -44,6 +44,13 @@ export interface Counts {
 /** All switched connections of this thread that are open. */
 export const connections = new Set<Connection>();
 
+let allocated = 0;
+
+/** Bytes of the rings that these read from. */
+export function memoryOfRings(): number {
+  return allocated;
+}
+
 /**
  * One end of a TCP connection whose bytes may go through shared memory. The TCP socket stays open beneath: for
  * addresses, for the end, for what the rings have no room for.
@@ -55,6 +62,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   readonly #incoming: Incoming;
   readonly #outgoing: Outgoing;
   readonly #host: Host;
+  readonly #allocated: number;
   #isClosed = false;
   #isConfirmed = false;
   /** Writes over TCP since the rings are there. */
@@ -76,9 +84,11 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     this.#host = host;
     this.#incoming = new Incoming(this, port.reader as RingReader, counts.read + raw.bytesRead(tcp));
     this.#outgoing = new Outgoing(this, port.writer as RingWriter, port.peerRing?.memory.capacity as number);
+    this.#allocated = port.ring?.memory.capacity as number;
     port.handler = this;
     port.unref();
     connections.add(this);
+    allocated += this.#allocated;
     pumpables.add(this);
     this.#outgoing.confirm();
     if (tcp.reading) this.#incoming.start();
@@ -363,6 +373,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     if (this.#isClosed) return;
     this.#isClosed = true;
     connections.delete(this);
+    allocated -= this.#allocated;
     pumpables.delete(this);
     this.#cancel(UV_ECANCELED);
     this.port.release();

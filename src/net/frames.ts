@@ -10,6 +10,8 @@ export const TYPE = {
   end: 4,
   /** The peer may be written to through the ring: this side has checked it for the last time. */
   go: 5,
+  /** Nothing: what follows is where its payload ends. As long as need be. */
+  skip: 6,
 } as const;
 
 /** Bytes that data leaves free, so that there is always room to say what follows. */

@@ -272,7 +272,8 @@ export class Incoming {
       if (this.#reader.unread < HEADER && this.#reader.observe() < HEADER) return false;
       const type = this.#reader.headerWord(0) & FRAME.typeMask;
       const length = this.#reader.headerWord(1);
-      if (length < 0 || length > this.#reader.maxFrame || frameLength(length) > this.#reader.unread) {
+      const longest = type === TYPE.skip ? this.#reader.unread : this.#reader.maxFrame;
+      if (length < 0 || length > longest || frameLength(length) > this.#reader.unread) {
         throw broken(`a frame of ${length} bytes`);
       }
       if (type !== TYPE.data) {
@@ -306,6 +307,8 @@ export class Incoming {
       this.#via = 'tcp';
     } else if (type === TYPE.end && length === 0) {
       this.#hasEnded = true;
+    } else if (type === TYPE.skip) {
+      // The writer goes back to the beginning of the ring.
     } else if (type === TYPE.go && length === 0 && !this.#isConfirmed) {
       this.#isConfirmed = true;
       this.#owner.peerConfirmed();

@@ -6,6 +6,8 @@ import type { Status, StreamRequest } from './internals.js';
 
 /** How long the ring may stay full before TCP takes what does not fit, in milliseconds. */
 const PATIENCE = 5;
+/** As long as nothing lies in the ring no more of it than this is used: that stays in the caches. */
+const SHALLOW = 60 * 1024;
 /** Data is not cut into smaller frames than this, to fill what is left of the ring. */
 const CRUMB = 4096;
 const HEADER = FRAME.headerLength;
@@ -103,6 +105,7 @@ export class Outgoing {
 
   /** After {@link enter}. @returns whether all was written; otherwise the request completes later */
   write(request: StreamRequest, parts: Uint8Array[], length: number): boolean {
+    this.#rewind(length);
     const placed = this.#place(parts, length);
     const hasLeft = this.#publish();
     if (placed === length) return true;
@@ -250,6 +253,17 @@ export class Outgoing {
   #isTangled(frames: readonly Frame[]): boolean {
     const last = frames.length - 1;
     return frames.some(({ type }, i) => type === TYPE.toTcp && !(this.#via === 'ring' && i === last));
+  }
+
+  /** Goes back to the beginning of the ring, if nothing is in it and so much fits before this place. */
+  #rewind(length: number): void {
+    const writer = this.#writer as RingWriter;
+    const { offset } = writer;
+    if (offset < SHALLOW || length + 2 * RESERVE > offset || writer.observe() < this.#capacity) return;
+    const rest = this.#capacity - offset - HEADER;
+    writer.fillHeader(TYPE.skip, rest);
+    writer.advance(frameLength(rest));
+    this.#tail += frameLength(rest);
   }
 
   /** Fills frames with as much as fits. @returns bytes placed */

@@ -9,7 +9,10 @@ export interface NetSettings {
   upgrade: UpgradeMode;
   /** Ports of servers whose connections may switch: `"8080,9000-9100"`, or with a `!` before each one those that may not. */
   ports: string;
-  /** Bytes of the ring that each end of a connection reads from: a power of two from 4096 to 67108864. */
+  /**
+   * Bytes of the ring that each end of a connection reads from: a power of two from 4096 to 67108864. An eighth of it
+   * once half of `memory` is used.
+   */
   ringSize: number;
   /** Bytes of rings that this thread allocates at most. */
   memory: number;
@@ -20,7 +23,7 @@ export interface NetSettings {
 export const settings: NetSettings = {
   upgrade: 'auto',
   ports: '',
-  ringSize: 512 * 1024,
+  ringSize: 4 * 1024 * 1024,
   memory: 1024 * 1024 * 1024,
   challenge: false,
 };

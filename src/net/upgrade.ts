@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { type Link, type Port, services, topics } from '../link/index.js';
 import { native } from '../native.js';
 import { findAccepted, untrack, whenAdopted } from './accepted.js';
-import { attach, hasRoomForRing, sessions } from './attach.js';
+import { attach, nextRingSize, sessions } from './attach.js';
 import { answerChallenge, challenge, heardMarked, type Role } from './challenge.js';
 import type { Counts } from './connection.js';
 import { type Claim, claimOf, doubtOf } from './identity.js';
@@ -12,7 +12,6 @@ import { isConsumed } from './parser.js';
 import { forgetPort, linksTo } from './ports.js';
 import { decode, encode, type NetMessage, TOPIC } from './proposal.js';
 import { type Reason, reasonOfError } from './reasons.js';
-import { settings } from './settings.js';
 import { keyOf, mirroredKey, type Tuple, tupleOf } from './tuple.js';
 
 /** How long the peer may take to agree, in milliseconds. It may not have accepted the connection yet. */
@@ -67,7 +66,7 @@ export function listenForProposals(): void {
 export async function propose(tcp: TcpHandle, beforeSwitch: () => void): Promise<void> {
   const tuple = tupleOf(tcp);
   if (tuple === undefined) throw new Fallback('address');
-  if (!hasRoomForRing()) throw new Fallback('memory');
+  if (nextRingSize() === 0) throw new Fallback('memory');
   const listening = await linksTo(tuple.remote.port);
   const links = listening.links.filter((link) => link.isUsable);
   if (links.length === 0) throw new Fallback(listening.reason);
@@ -120,7 +119,9 @@ async function ask(links: readonly Link[], tcp: TcpHandle, tuple: Tuple, nonce: 
 
 async function open(link: Link, session: string): Promise<Port> {
   try {
-    return await link.open(serviceOf(session), { direction: 'both', ringSize: settings.ringSize, maxMessageSize: 0 });
+    const ringSize = nextRingSize();
+    if (ringSize === 0) throw new Fallback('memory');
+    return await link.open(serviceOf(session), { direction: 'both', ringSize, maxMessageSize: 0 });
   } catch (error) {
     throw new Fallback(reasonOfError(error));
   }
@@ -167,7 +168,7 @@ async function consider(link: Link, message: Propose, tcp: TcpHandle, key: strin
   const { id, claim } = message;
   const tuple = { local: message.tuple.remote, remote: message.tuple.local };
   try {
-    if (!hasRoomForRing()) throw new Fallback('memory');
+    if (nextRingSize() === 0) throw new Fallback('memory');
     const mark = await challenge(link, id, 'proposer');
     const verify = () => {
       demandOpen(tcp);
@@ -209,9 +210,11 @@ function expectOpen(link: Link, session: string, id: number, tcp: TcpHandle, acc
   agreed.set(key, tcp);
   services.set(name, {
     direction: 'both',
-    ringSize: settings.ringSize,
+    get ringSize() {
+      return nextRingSize();
+    },
     maxMessageSize: 0,
-    hasRoom: hasRoomForRing,
+    hasRoom: () => nextRingSize() > 0,
     accepted: (port) => {
       forget();
       try {

@@ -55,6 +55,11 @@ export class RingWriter {
     this.maxFrame = memory.capacity / FRAME.maxPartOfRing;
   }
 
+  /** Where in the ring the next frame goes. */
+  get offset(): number {
+    return this.#offset;
+  }
+
   /** Bytes filled and not yet published. */
   get unpublished(): number {
     return this.#unpublished;

@@ -82,7 +82,7 @@ describe.concurrent('stays on TCP, and loses no byte, where', () => {
 
 test('SHMLOOP_MEMORY has room for two rings: of three connections the third stays on TCP', async ({ start }) => {
   const [server, client] = await Promise.all([
-    start({ env: { SHMLOOP_RING_SIZE: '65536', SHMLOOP_MEMORY: '131072' } }),
+    start({ env: { SHMLOOP_RING_SIZE: '4096', SHMLOOP_MEMORY: '8192' } }),
     start(),
   ]);
   const port = await server.call('listen');
@@ -93,6 +93,17 @@ test('SHMLOOP_MEMORY has room for two rings: of three connections the third stay
   await client.call('finish', 0);
   await client.call('switched', third);
   expect(await client.call('talk', third, TALK)).toEqual(shared(server.pid));
+});
+
+test('when half of SHMLOOP_MEMORY is used rings are an eighth, and more connections switch', async ({ start }) => {
+  const [server, client] = await Promise.all([
+    start({ env: { SHMLOOP_RING_SIZE: '65536', SHMLOOP_MEMORY: '131072' } }),
+    start(),
+  ]);
+  const port = await server.call('listen');
+  for (let i = 0; i < 9; i++) await client.call('switched', await client.call('connect', { port }));
+  const tenth = await client.call('connect', { port });
+  expect(await client.call('settle', tenth)).toEqual(onTcp('memory', server.pid));
 });
 
 test('the summary names the reason', async ({ start, directory }) => {
