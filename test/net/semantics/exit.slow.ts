@@ -9,6 +9,7 @@ const MIB = 1024 * KIB;
 const bursts: Burst[] = [
   { count: 1, size: 4 * MIB, by: 'exit', when: 'written' },
   { count: 30, size: 64 * KIB, by: 'SIGKILL', when: 'completed' },
+  { count: 1, size: 4 * MIB, by: 'SIGKILL', when: 'written' },
   { count: 3, size: 64 * KIB, by: 'SIGKILL', when: 'written' },
 ];
 
