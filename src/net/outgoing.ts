@@ -6,6 +6,8 @@ import type { Status, StreamRequest } from './internals.js';
 
 /** How long the ring may stay full before TCP takes what does not fit, in milliseconds. */
 const PATIENCE = 5;
+/** Longer data is published in frames of at most so many bytes. */
+const MAX_FRAME = 64 * 1024;
 /** As long as nothing lies in the ring no more of it than this is used: that stays in the caches. */
 const SHALLOW = 60 * 1024;
 /** Data is not cut into smaller frames than this, to fill what is left of the ring. */
@@ -68,7 +70,7 @@ export class Outgoing {
     this.#owner = owner;
     this.#writer = writer;
     this.#capacity = capacity;
-    this.#maxPayload = writer.maxFrame - HEADER;
+    this.#maxPayload = Math.min(writer.maxFrame, MAX_FRAME) - HEADER;
   }
 
   get isViaRing(): boolean {
@@ -259,7 +261,9 @@ export class Outgoing {
   #rewind(length: number): void {
     const writer = this.#writer as RingWriter;
     const { offset } = writer;
-    if (offset < SHALLOW || length + 2 * RESERVE > offset || writer.observe() < this.#capacity) return;
+    if (offset < SHALLOW) return;
+    const needed = length + HEADER * Math.ceil(length / this.#maxPayload) + 2 * RESERVE;
+    if (needed > offset || writer.observe() < this.#capacity) return;
     const rest = this.#capacity - offset - HEADER;
     writer.fillHeader(TYPE.skip, rest);
     writer.advance(frameLength(rest));
@@ -289,6 +293,8 @@ export class Outgoing {
       }
       writer.advance(frameLength(payload));
       placed += payload;
+      // The reader takes this while the next is filled.
+      if (placed < length) writer.publish();
     }
     this.#tail = 0;
     this.ringBytes += placed;

@@ -1,5 +1,4 @@
 import { AsyncResource } from 'node:async_hooks';
-import { allocate } from '../channel/slab.js';
 import type { Connection, Host } from './connection.js';
 import { internals, type OnRead, type Status, type StreamRequest, type TcpHandle } from './internals.js';
 import { runAsCallback, runReporting } from './scope.js';
@@ -85,7 +84,7 @@ export class HandleHost implements Host {
   room(length: number): Uint8Array {
     const user = this.#handle[kUserBuffer];
     // Shared with no other read: the application may transfer it to another thread.
-    return user === undefined ? allocate(length, true) : user.subarray(0, length);
+    return user === undefined ? Buffer.allocUnsafeSlow(length) : user.subarray(0, length);
   }
 
   deliver(memory: Uint8Array, length: number): void {

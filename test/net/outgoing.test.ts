@@ -10,9 +10,9 @@ import { makeRing, pattern } from '../support/ring.js';
 const BEFORE = frameLength(0) + frameLength(OFFSET_LENGTH);
 const request = {} as StreamRequest;
 
-/** A direction that goes through a ring of one page, and what it asks of its owner. */
-function direct() {
-  const ring = makeRing();
+/** A direction that goes through a ring, and what it asks of its owner. */
+function direct(capacity = PAGE) {
+  const ring = makeRing(capacity);
   const overTcp: { bytes: Buffer; request: StreamRequest | undefined }[] = [];
   const owner = {
     written: () => 0,
@@ -24,7 +24,7 @@ function direct() {
     waitingChanged: () => undefined,
     ranOutOfPatience: vi.fn(),
   };
-  const outgoing = new Outgoing(owner, ring.writer, PAGE);
+  const outgoing = new Outgoing(owner, ring.writer, capacity);
   outgoing.confirm();
   outgoing.allow();
   expect(outgoing.enter()).toBe(true);
@@ -112,4 +112,37 @@ test('a ring that stays full, and was broken, throws where its owner can hear of
   await over;
   expect(() => outgoing.overflow()).toThrow(expect.objectContaining({ code: 'ERR_SHMLOOP_PROTOCOL' }));
   expect(outgoing.close()).toBe(request);
+});
+
+describe('as long as nothing lies in the ring', () => {
+  const KIB = 1024;
+
+  /** Writes and reads so many messages one by one. @returns where in the ring they were written */
+  function talk(size: number, count: number, ringSize: number) {
+    const { ring, outgoing, overTcp } = direct(ringSize);
+    const offsets: number[] = [];
+    for (let i = 0; i < count; i++) {
+      expect(outgoing.write(request, [pattern(size, i)], size)).toBe(true);
+      offsets.push(ring.writer.offset);
+      ring.reader.take(ring.reader.observe());
+      ring.reader.release();
+    }
+    expect(overTcp).toEqual([]);
+    return offsets;
+  }
+
+  test('its first 64 KiB are used, and a message more', () => {
+    expect(Math.max(...talk(100, 5000, 1024 * KIB))).toBeLessThan(64 * KIB);
+    expect(Math.max(...talk(100 * KIB, 50, 1024 * KIB))).toBeLessThan(300 * KIB);
+  });
+
+  test('a message that only fits what is left of it is written there', () => {
+    const { ring, outgoing } = direct(1024 * KIB);
+    for (const size of [70 * KIB, 900 * KIB]) {
+      expect(outgoing.write(request, [pattern(size, 1)], size)).toBe(true);
+      ring.reader.take(ring.reader.observe());
+      ring.reader.release();
+    }
+    expect(ring.writer.offset).toBeGreaterThan(970 * KIB);
+  });
 });
