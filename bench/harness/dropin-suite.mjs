@@ -15,8 +15,10 @@ const TRANSPORTS = {
   'dropin-one-sided': { server: false, client: true },
 };
 
-/** Of the cases that say how many messages it takes. */
-const LONGEST_WARM_UP_MS = 6000;
+/** Bytes after which memory and code of both ends are warm. */
+const WARM_UP_BYTES = 3e9;
+/** In place of the usual: each round starts anew, and has its time for it. */
+const LONGER_WARM_UP = 3;
 
 /**
  * What the client does, with which port of its server, and whether its connections are to leave TCP.
@@ -92,33 +94,49 @@ function makePlan(cases, transports) {
 }
 
 /**
+ * Two processes keep for as long as they live what the one has to the advantage of others: by where their memory lies,
+ * and what was compiled when. So each round has new ones.
  * @param {{ transport: string, kind: string, size: number }} run
  * @param {import('./measure.mjs').Times} times
  * @param {string} directory
  * @returns {Promise<import('./measure.mjs').Prepared>}
  */
 async function prepare({ transport, kind, size }, times, directory) {
-  const { programs, method, port, connections, switches, warmUp: enough } = CASES[kind];
+  const { programs, switches } = CASES[kind];
   const summaries = switches ? directory : undefined;
-  const pair = new ProgramPair(programs, transport, TRANSPORTS[transport], summaries);
-  try {
-    await pair.open({ size, port, connections });
-    const runBatch = async (/** @type {number} */ count) => {
-      const report = await pair.run(method, { count, size });
-      return { ...report, elapsedMs: report.elapsedNs / 1e6 };
-    };
-    const largest = method === 'oneway' ? LARGEST_BATCH.oneway : LARGEST_BATCH.rtt;
-    const longestWarmUpMs = enough === undefined ? times.longestWarmUpMs : LONGEST_WARM_UP_MS;
-    const count = await warmUp(runBatch, { ...times, longestWarmUpMs }, largest, enough);
-    return {
-      measure: () => measure(pair, runBatch, { count, method, size, connections }),
-      close: () => pair.close(),
-      kill: () => pair.kill(),
-    };
-  } catch (error) {
-    pair.kill();
-    throw error;
-  }
+  /** @type {ProgramPair | undefined} */
+  let pair;
+  return {
+    measure: async () => {
+      pair = new ProgramPair(programs, transport, TRANSPORTS[transport], summaries);
+      const measurement = await measureOnce(pair, kind, size, times);
+      await pair.close();
+      return measurement;
+    },
+    close: async () => {},
+    kill: () => pair?.kill(),
+  };
+}
+
+/**
+ * @param {ProgramPair} pair
+ * @param {string} kind
+ * @param {number} size
+ * @param {import('./measure.mjs').Times} times
+ */
+async function measureOnce(pair, kind, size, times) {
+  const { method, port, connections, warmUp: enough } = CASES[kind];
+  await pair.open({ size, port, connections });
+  const runBatch = async (/** @type {number} */ count) => {
+    const report = await pair.run(method, { count, size });
+    return { ...report, elapsedMs: report.elapsedNs / 1e6 };
+  };
+  const isOneWay = method === 'oneway';
+  const longestWarmUpMs = LONGER_WARM_UP * times.longestWarmUpMs;
+  const largest = isOneWay ? LARGEST_BATCH.oneway : LARGEST_BATCH.rtt;
+  const messages = isOneWay ? WARM_UP_BYTES / size : enough;
+  const count = await warmUp(runBatch, { ...times, longestWarmUpMs }, largest, messages);
+  return measure(pair, runBatch, { count, method, size, connections });
 }
 
 /**
