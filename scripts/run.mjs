@@ -60,12 +60,13 @@ function addon() {
 }
 
 function javascript() {
-  return step('compiling src/', 'dist/.stamp', ['src', 'tsconfig.json'], async () => {
+  return step('compiling src/', 'dist/.stamp', ['src', 'tsconfig.json', 'scripts/bundle.mjs'], async () => {
     await run(process.execPath, ['node_modules/typescript/bin/tsc']);
     for (const name of readdirSync('dist', { recursive: true })) {
       const source = join('src', name.replace(/(\.d\.ts|\.js)$/, '.ts'));
       if (source.endsWith('.ts') && !existsSync(source)) rmSync(join('dist', name));
     }
+    await run(process.execPath, ['scripts/bundle.mjs']);
   });
 }
 

@@ -1,16 +1,21 @@
-import { randomBytes } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { ShmloopError, systemError } from '../errors.js';
 import { EVENTS } from '../layout.js';
 import { Region } from '../memory/index.js';
 import { type Descriptor, native } from '../native.js';
+import { randomHex } from '../random.js';
 import { type ControlHandler, ControlSocket } from './control-socket.js';
 import { acceptedCredentials, type Credentials } from './credentials.js';
 import type { Bell, LinkParts } from './link.js';
 import { type Kind, type Message, reasonError } from './messages.js';
 
+let ownId: string | undefined;
+
 /** This environment, told apart from all others by its peers. */
-export const domainId = randomBytes(16).toString('hex');
+function domainId(): string {
+  ownId ??= randomHex(16);
+  return ownId;
+}
 
 /** How long a peer may take over its part, in milliseconds. */
 const DEADLINE = 5000;
@@ -39,7 +44,7 @@ export async function dialHandshake<T>(
   const exchange = new Exchange(socket);
   let theirs: Bell | undefined;
   try {
-    exchange.control.send({ kind: 'hello', text: domainId });
+    exchange.control.send({ kind: 'hello', text: domainId() });
     const [welcome, descriptors] = await exchange.expect('welcome');
     const known = find(peer, welcome.text);
     if (known !== undefined) {
@@ -65,7 +70,7 @@ export async function acceptHandshake(socket: Descriptor): Promise<Handshaken> {
   try {
     const [hello, none] = await exchange.expect('hello');
     for (const descriptor of none) descriptor.close();
-    own = await offerBell(exchange.control, { kind: 'welcome', text: domainId });
+    own = await offerBell(exchange.control, { kind: 'welcome', text: domainId() });
     const [, descriptors] = await exchange.expect('ready');
     const theirs = adoptBell(descriptors);
     return { control: exchange.control, peer, domainId: hello.text, own, theirs, isDialer: false };

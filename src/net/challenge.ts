@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { Link } from '../link/index.js';
 import { native } from '../native.js';
+import { randomHex } from '../random.js';
 import { isVisible, markFor } from './identity.js';
 import type { TcpHandle } from './internals.js';
 import { keyOn } from './link-key.js';
@@ -24,7 +24,7 @@ const waiting = new Map<string, () => void>();
 export async function challenge(link: Link, id: number, role: Role): Promise<bigint | undefined> {
   const inodes = settings.challenge && !isVisible(link.peer) ? link.inodes() : null;
   if (inodes === null) return undefined;
-  const nonce = randomBytes(16).toString('hex');
+  const nonce = randomHex(16);
   const key = keyOn(link, id, role);
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, DEADLINE).unref();

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import type { Credentials } from '../link/index.js';
 import { native } from '../native.js';
+import { sha256 } from '../random.js';
 import type { TcpHandle } from './internals.js';
 import type { Tuple } from './tuple.js';
 
@@ -64,7 +64,7 @@ export function isVisible(peer: Credentials): boolean {
  * Who passes the question on to the true holder gets a mark for another link.
  */
 export function markFor(nonce: string, verifier: number, holder: number): bigint {
-  const digest = createHash('sha256').update(`${nonce} ${verifier} ${holder}`).digest();
+  const digest = sha256(`${nonce} ${verifier} ${holder}`);
   return MARK | (digest.readBigUInt64LE(0) >> 2n);
 }
 

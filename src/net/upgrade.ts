@@ -1,6 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { type Link, type Port, services, topics } from '../link/index.js';
 import { native } from '../native.js';
+import { randomHex, sha256 } from '../random.js';
 import { findAccepted, untrack, whenAdopted } from './accepted.js';
 import { attach, nextRingSize, sessions } from './attach.js';
 import { answerChallenge, challenge, heardMarked, type Role } from './challenge.js';
@@ -71,7 +71,7 @@ export async function propose(tcp: TcpHandle, beforeSwitch: () => void): Promise
   const links = listening.links.filter((link) => link.isUsable);
   if (links.length === 0) throw new Fallback(listening.reason);
   demandOpen(tcp);
-  const nonce = randomBytes(16).toString('hex');
+  const nonce = randomHex(16);
   const { link, agree } = await ask(links, tcp, tuple, nonce);
   const mark = await challenge(link, agree.id, 'acceptor');
   const verify = () => {
@@ -176,7 +176,7 @@ async function consider(link: Link, message: Propose, tcp: TcpHandle, key: strin
     };
     verify();
     const counts = countsOf(tcp, 0);
-    const nonce = randomBytes(16).toString('hex');
+    const nonce = randomHex(16);
     const session = sessionOf(message.nonce, nonce);
     expectOpen(link, session, id, tcp, (port) => {
       verify();
@@ -230,7 +230,7 @@ function expectOpen(link: Link, session: string, id: number, tcp: TcpHandle, acc
 
 /** What both ends put into it neither could choose alone. */
 function sessionOf(proposerNonce: string, acceptorNonce: string): string {
-  return createHash('sha256').update(`${proposerNonce} ${acceptorNonce}`).digest('hex').slice(0, 48);
+  return sha256(`${proposerNonce} ${acceptorNonce}`).toString('hex').slice(0, 48);
 }
 
 function serviceOf(session: string): string {
