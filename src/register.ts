@@ -3,4 +3,6 @@
  * processes that inherit `NODE_OPTIONS`, may go through shared memory.
  * @packageDocumentation
  */
-import './net/index.js';
+import { install } from './net/hooks.js';
+
+install();
