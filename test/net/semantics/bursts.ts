@@ -42,7 +42,9 @@ export async function deliver(start: Start, transport: Transport, burst: Burst, 
 export async function leastOf(start: Start, burst: Burst, times: Record<Transport, number>) {
   const least: Partial<Record<Transport, Outcome>> = {};
   for (const transport of TRANSPORTS) {
-    const outcomes = await deliver(start, transport, burst, times[transport]);
+    const halves = [Math.ceil(times[transport] / 2), Math.floor(times[transport] / 2)];
+    // Most of their time is that of starting.
+    const outcomes = (await Promise.all(halves.map((half) => deliver(start, transport, burst, half)))).flat();
     least[transport] = outcomes.sort((a, b) => Number(a.isRight) - Number(b.isRight) || a.received - b.received)[0];
   }
   return least as Record<Transport, Outcome>;
