@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-const GROUND = ['errors', 'layout', 'listened-emitter', 'native', 'random', 'settler', 'words'];
+const GROUND = ['errors', 'fs', 'layout', 'listened-emitter', 'native', 'random', 'settler', 'words'];
 const LEVELS = [['memory'], ['ring', 'event'], ['link'], ['channel'], ['directory'], ['socket'], ['net'], ['cli']];
 const SPECIFIER = /^(?:import|export)\b[^;'"]*?['"](\.[^'"]+)['"]|\bimport\(\s*['"](\.[^'"]+)['"]/gms;
 

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { readFileSync } from '../fs.js';
 
 let cached: number | undefined;
 

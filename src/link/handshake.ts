@@ -1,5 +1,5 @@
-import { fstatSync } from 'node:fs';
 import { ShmloopError, systemError } from '../errors.js';
+import { fstatSync } from '../fs.js';
 import { EVENTS } from '../layout.js';
 import { Region } from '../memory/index.js';
 import { type Descriptor, native } from '../native.js';

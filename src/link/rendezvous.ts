@@ -1,8 +1,8 @@
-import { chmodSync, lstatSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, systemError } from '../errors.js';
 import { domain } from '../event/index.js';
+import { chmodSync, lstatSync, readdirSync, readFileSync, unlinkSync } from '../fs.js';
 import { type Descriptor, native, type Poll } from '../native.js';
 import type { Credentials } from './credentials.js';
 import { acceptHandshake, dialHandshake, type Handshaken } from './handshake.js';

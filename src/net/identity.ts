@@ -1,4 +1,4 @@
-import { readlinkSync } from 'node:fs';
+import { readlinkSync } from '../fs.js';
 import type { Credentials } from '../link/index.js';
 import { native } from '../native.js';
 import { sha256 } from '../random.js';

@@ -1,4 +1,4 @@
-import { readSync } from 'node:fs';
+import { readSync } from '../fs.js';
 import { ownerOf, type TcpHandle } from './internals.js';
 import { raw } from './raw.js';
 

@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync } from '../fs.js';
 import { internals, type Status, type TcpHandle } from './internals.js';
 import { observe } from './observe.js';
 import type { Reason } from './reasons.js';

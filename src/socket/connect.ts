@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { existsSync, watch } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Channel, type ChannelOptions } from '../channel/index.js';
 import { checkFlag, checkSignal, invalid, limitsOf } from '../channel/limits.js';
 import { codeOf } from '../errors.js';
+import { existsSync, watch } from '../fs.js';
 import { type Direction, dial, type OpenOptions, type Port } from '../link/index.js';
 import { pathOfName, runtimeDirectory } from './names.js';
 

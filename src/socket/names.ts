@@ -1,7 +1,7 @@
-import { lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeOf, ShmloopError } from '../errors.js';
+import { lstatSync, mkdirSync } from '../fs.js';
 import { native } from '../native.js';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
