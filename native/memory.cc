@@ -59,6 +59,7 @@ struct Mapping {
   napi_ref hidden = nullptr;
 
   void Hide(Napi::ArrayBuffer memory) {
+    if (hidden != nullptr) return;
     if (napi_create_reference(memory.Env(), memory, 1, &hidden) != napi_ok) return;
     if (!Instance::Get(memory.Env())->hidden_memory->Hide(length)) Drop(memory.Env());
   }
@@ -173,7 +174,7 @@ void Finalize(Napi::Env, void*, Mapping* mapping) {
   delete mapping;
 }
 
-Napi::ArrayBuffer Wrap(Napi::Env env, void* address, size_t length, long count) {
+Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
   // Forked children must not share rings with their parent's peers.
   madvise(address, length, MADV_DONTFORK);
   auto table = Instance::Get(env)->mappings;
@@ -183,15 +184,6 @@ Napi::ArrayBuffer Wrap(Napi::Env env, void* address, size_t length, long count) 
   // A worker that is being terminated gets no more objects.
   if (memory.IsEmpty()) Finalize(env, address, mapping);
   return memory;
-}
-
-// The mapping behind an ArrayBuffer, or null with an exception pending.
-Mapping* Find(Napi::ArrayBuffer memory) {
-  auto table = Instance::Get(memory.Env())->mappings;
-  auto found = table->find(memory.Data());
-  if (found != table->end()) return found->second;
-  ThrowArgumentError(memory.Env(), "not a mapping");
-  return nullptr;
 }
 
 // Gives back what was taken of the quota, and throws.
@@ -235,9 +227,32 @@ Napi::Value MapRing(const Napi::CallbackInfo& info) {
     munmap(address, length);
     return Refuse(env, error, 2);
   }
-  Napi::ArrayBuffer memory = Wrap(env, address, length, 2);
-  if (!memory.IsEmpty()) Find(memory)->Hide(memory);
-  return memory;
+  return Wrap(env, address, length, 2);
+}
+
+// The mapping behind an ArrayBuffer, or null with an exception pending.
+Mapping* Find(Napi::ArrayBuffer memory) {
+  auto table = Instance::Get(memory.Env())->mappings;
+  auto found = table->find(memory.Data());
+  if (found != table->end()) return found->second;
+  ThrowArgumentError(memory.Env(), "not a mapping");
+  return nullptr;
+}
+
+// hideMapping(memory): V8 counts it no more. Where no code of the application
+// gets it: that could move it to another ArrayBuffer, and have that collected.
+Napi::Value HideMapping(const Napi::CallbackInfo& info) {
+  Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
+  Mapping* mapping = Find(memory);
+  if (mapping != nullptr) mapping->Hide(memory);
+  return info.Env().Undefined();
+}
+
+// showMapping(memory): V8 counts it again.
+Napi::Value ShowMapping(const Napi::CallbackInfo& info) {
+  Mapping* mapping = Find(info[0].As<Napi::ArrayBuffer>());
+  if (mapping != nullptr) mapping->Show(info.Env());
+  return info.Env().Undefined();
 }
 
 // retireMapping(memory): puts anonymous private memory in the mapping's place.
@@ -294,6 +309,8 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   ExportFunction<SealMemory>(env, exports, "sealMemory");
   ExportFunction<MapMemory>(env, exports, "mapMemory");
   ExportFunction<MapRing>(env, exports, "mapRing");
+  ExportFunction<HideMapping>(env, exports, "hideMapping");
+  ExportFunction<ShowMapping>(env, exports, "showMapping");
   ExportFunction<RetireMapping>(env, exports, "retireMapping");
   ExportFunction<UnmapMemory>(env, exports, "unmapMemory");
   ExportFunction<PopulateMapping>(env, exports, "populateMapping");

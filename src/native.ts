@@ -48,6 +48,9 @@ export interface Native {
   mapRing(descriptor: Descriptor, control: number, data: number): ArrayBuffer;
   /** Replaces the mapping's pages by private ones; views of it stay valid and see zeros. */
   retireMapping(memory: ArrayBuffer): void;
+  /** V8 counts it no more as pressure on its heap, until it is shown, or gone. */
+  hideMapping(memory: ArrayBuffer): void;
+  showMapping(memory: ArrayBuffer): void;
   /** Detaches the ArrayBuffer and unmaps it: only where no view of it was lent to anybody. */
   unmapMemory(memory: ArrayBuffer): void;
   /** Allocates pages now. @returns false where the kernel cannot (they come when touched) */

@@ -32,7 +32,9 @@ export class PeerRings {
       descriptor.close();
       throw broken(`passed ring ${id} twice, or for nothing`);
     }
-    const memory = new RingMemory(Region.adopt(descriptor, ringFileLength(capacity), 'ring'));
+    const region = Region.adopt(descriptor, ringFileLength(capacity), 'ring');
+    region.hide();
+    const memory = new RingMemory(region);
     const ring = { id, memory, isUsed: true };
     this.#rings.set(id, ring);
     return ring;

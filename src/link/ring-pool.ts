@@ -5,6 +5,8 @@ import { RingMemory, RingReader, ringFileLength } from '../ring/index.js';
 
 /** Rings kept for reuse by one link. */
 const MAX_IDLE = 8;
+/** Of which all but one take so much together: their pages stay. */
+const MAX_IDLE_BYTES = 16 * 1024 * 1024;
 
 /** A ring that this side allocated, and reads. */
 export interface OwnRing {
@@ -32,16 +34,24 @@ export class RingPool {
       return { ring };
     }
     const { region, descriptor } = Region.create(ringFileLength(capacity), 'ring');
+    try {
+      // The control page only: an idle ring costs no more.
+      region.populate(0, RING.controlLength);
+    } catch (error) {
+      region.retire();
+      descriptor.close();
+      throw error;
+    }
+    region.hide();
     const memory = new RingMemory(region);
-    // The control page only: an idle ring costs no more.
-    region.populate(0, RING.controlLength);
     RingReader.format(memory);
     return { ring: { id: this.#nextId++, memory }, descriptor };
   }
 
   /** Takes back a ring that nobody writes any more. @returns false when there are enough */
   release(ring: OwnRing): boolean {
-    if (this.#idle.length >= MAX_IDLE) return false;
+    const bytes = this.#idle.reduce((sum, { memory }) => sum + memory.capacity, ring.memory.capacity);
+    if (this.#idle.length >= MAX_IDLE || (bytes > MAX_IDLE_BYTES && this.#idle.length > 0)) return false;
     this.#idle.push(ring);
     return true;
   }

@@ -80,9 +80,19 @@ export class Region {
     else native().unmapMemory(this.memory);
   }
 
+  /**
+   * V8 does not take the memory for pressure on its heap: it would collect at every few rings. It is kept until
+   * {@link retire} then, and no code of the application may have it: see {@link lend}.
+   */
+  hide(): void {
+    if (!this.#isLent) native().hideMapping(this.memory);
+  }
+
   /** To be called before a view of the memory leaves the library. */
   lend(): void {
+    if (this.#isLent) return;
     this.#isLent = true;
+    native().showMapping(this.memory);
   }
 }
 

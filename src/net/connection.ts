@@ -84,13 +84,13 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     this.#host = host;
     this.#incoming = new Incoming(this, port.reader as RingReader, counts.read + raw.bytesRead(tcp));
     this.#outgoing = new Outgoing(this, port.writer as RingWriter, port.peerRing?.memory.capacity as number);
-    this.#allocated = port.ring?.memory.capacity as number;
+    this.#allocated = port.ring?.memory.capacity ?? 0;
+    this.#outgoing.confirm();
     port.handler = this;
     port.unref();
     connections.add(this);
     allocated += this.#allocated;
     pumpables.add(this);
-    this.#outgoing.confirm();
     if (tcp.reading) this.#incoming.start();
     this.waitingChanged();
     port.activate();

@@ -6,7 +6,17 @@ import { restoreHandle } from './facade.js';
 import type { TcpHandle } from './internals.js';
 import { observe } from './observe.js';
 import { raw } from './raw.js';
-import { type IpcTarget, listenForRest, readNow, takesRest, withRest } from './rest.js';
+import {
+  announceTo,
+  answerParent,
+  hearChild,
+  type IpcTarget,
+  listenForRest,
+  readNow,
+  type SpawnOptions,
+  takesRest,
+  withRest,
+} from './rest.js';
 import { connectionOf } from './switched-tcp.js';
 import { setReason } from './transport.js';
 import { isMoved, markMoved } from './upgrade.js';
@@ -17,26 +27,29 @@ import { isMoved, markMoved } from './upgrade.js';
  * those, they are read here and go with the message to the new owner, if it has the drop-in. Nothing waits for that.
  */
 export function hookHandoff(): void {
-  const prototype = ChildProcess.prototype as unknown as { spawn(options: unknown): unknown };
+  const prototype = ChildProcess.prototype as unknown as { spawn(options: SpawnOptions): unknown };
   const { spawn } = prototype;
-  prototype.spawn = function (this: IpcTarget, options: unknown) {
+  prototype.spawn = function (this: IpcTarget, options: SpawnOptions) {
+    announceTo(options);
     const result = spawn.call(this, options);
-    hookSend(this);
+    if (hookSend(this)) hearChild(this);
     return result;
   };
-  hookSend(process as unknown as IpcTarget);
+  if (hookSend(process as unknown as IpcTarget)) answerParent();
   hookTransfer();
 }
 
-function hookSend(target: IpcTarget): void {
+/** @returns whether it has a channel */
+function hookSend(target: IpcTarget): boolean {
   const { _send: send } = target;
-  if (send === undefined) return;
+  if (send === undefined) return false;
   target._send = function (this: IpcTarget, message, handle, options, ...others) {
     const isGiven = handle instanceof Socket && message !== undefined;
     const rest = isGiven ? release(handle, takesRest(this), options?.keepOpen) : [];
     return send.call(this, rest.length > 0 ? withRest(message, rest) : message, handle, options, ...others);
   };
   listenForRest(target);
+  return true;
 }
 
 /** `postMessage` with a socket in its transfer list, which Node has since 24. */

@@ -261,7 +261,7 @@ export class Outgoing {
   #rewind(length: number): void {
     const writer = this.#writer as RingWriter;
     const { offset } = writer;
-    if (offset < SHALLOW) return;
+    if (offset < SHALLOW || length === 0) return;
     const needed = length + HEADER * Math.ceil(length / this.#maxPayload) + 2 * RESERVE;
     if (needed > offset || writer.observe() < this.#capacity) return;
     const rest = this.#capacity - offset - HEADER;
@@ -296,7 +296,7 @@ export class Outgoing {
       // The reader takes this while the next is filled.
       if (placed < length) writer.publish();
     }
-    this.#tail = 0;
+    if (placed > 0) this.#tail = 0;
     this.ringBytes += placed;
     return placed;
   }

@@ -12,6 +12,12 @@ export interface IpcTarget extends NodeJS.EventEmitter {
   ): boolean;
 }
 
+/** As Node's own spawn gets them. */
+export interface SpawnOptions {
+  envPairs?: string[];
+  stdio?: unknown;
+}
+
 interface InternalMessage {
   cmd?: unknown;
   msg?: unknown;
@@ -44,13 +50,40 @@ export function withRest(message: unknown, rest: readonly Uint8Array[]): Message
   return { cmd: REST, message, rest: Buffer.concat(rest).toString('base64') };
 }
 
-/** Hears of what the other end can do, and takes what comes with sockets. The child says so first. */
+/** Tells a child by its environment, as Node does of the channel itself, that its parent can. */
+export function announceTo({ envPairs, stdio }: SpawnOptions): void {
+  if (Array.isArray(stdio) && stdio.includes('ipc')) envPairs?.push(`${HERE}=1`);
+}
+
+/** This process is a child: if its parent can take a rest it is told that this one can as well. */
+export function answerParent(): void {
+  if (process.env[HERE] === undefined) return;
+  delete process.env[HERE];
+  const parent = process as IpcTarget;
+  able.add(parent);
+  if (process.connected) parent._send?.({ cmd: HERE }, undefined, { swallowErrors: true }, () => undefined);
+}
+
+/** Hears whether a child can take a rest. Nobody else sees that message. */
+export function hearChild(child: IpcTarget): void {
+  const { emit } = child;
+  Object.defineProperty(child, 'emit', {
+    configurable: true,
+    writable: true,
+    value(this: IpcTarget, name: string, ...args: unknown[]) {
+      if (name !== 'internalMessage' || (args[0] as InternalMessage).cmd !== HERE) {
+        return emit.call(this, name, ...args);
+      }
+      able.add(child);
+      return true;
+    },
+  });
+}
+
+/** Takes what comes with sockets. */
 export function listenForRest(target: IpcTarget): void {
   target.prependListener('internalMessage', (message: InternalMessage, handle?: TcpHandle) => {
-    if (message.cmd === HERE) {
-      able.add(target);
-      if (target !== process) sayHere(target);
-    } else if (isWithRest(message)) {
+    if (isWithRest(message)) {
       // The socket was closed before its turn to be sent came.
       target.emit('message', message.message, undefined);
     } else if (handle !== undefined && isWithRest(message.msg)) {
@@ -59,11 +92,6 @@ export function listenForRest(target: IpcTarget): void {
       readFirst(handle, Buffer.from(rest, 'base64'));
     }
   });
-  if (target === process) sayHere(target);
-}
-
-function sayHere(target: IpcTarget): void {
-  target._send?.({ cmd: HERE }, undefined, { swallowErrors: true }, () => undefined);
 }
 
 function isWithRest(message: unknown): message is MessageWithRest {

@@ -83,7 +83,7 @@ export async function propose(tcp: TcpHandle, beforeSwitch: () => void): Promise
   const port = await open(link, session);
   try {
     // It may have been closed before there was anybody to hear of it.
-    if (port.isPeerGone) throw new Fallback('handshake');
+    if (port.isPeerGone || !hasBothRings(port)) throw new Fallback('handshake');
     verify();
     beforeSwitch();
     attach(tcp, port, link, session, countsOf(tcp, 1), keyOf(tuple));
@@ -118,9 +118,9 @@ async function ask(links: readonly Link[], tcp: TcpHandle, tuple: Tuple, nonce: 
 }
 
 async function open(link: Link, session: string): Promise<Port> {
+  const ringSize = nextRingSize();
+  if (ringSize === 0) throw new Fallback('memory');
   try {
-    const ringSize = nextRingSize();
-    if (ringSize === 0) throw new Fallback('memory');
     return await link.open(serviceOf(session), { direction: 'both', ringSize, maxMessageSize: 0 });
   } catch (error) {
     throw new Fallback(reasonOfError(error));
@@ -219,6 +219,7 @@ function expectOpen(link: Link, session: string, id: number, tcp: TcpHandle, acc
       forget();
       try {
         if (port.link !== link) throw new Fallback('identity');
+        if (!hasBothRings(port)) throw new Fallback('handshake');
         accepted(port);
       } catch {
         // The proposer hears that the channel is closed, before either end has used it.
@@ -226,6 +227,11 @@ function expectOpen(link: Link, session: string, id: number, tcp: TcpHandle, acc
       }
     },
   });
+}
+
+/** A peer may have agreed to less than it was asked for. */
+function hasBothRings({ reader, writer }: Port): boolean {
+  return reader !== undefined && writer !== undefined;
 }
 
 /** What both ends put into it neither could choose alone. */

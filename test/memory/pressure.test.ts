@@ -13,6 +13,6 @@ test.each(['exit', 'retired'])('rings are no pressure on the heap: %s', async (h
   expect(await run(how)).toBeLessThan(3);
 });
 
-test.each(['lent', 'terminated'])('what V8 counts for rings is right when they go: %s', async (how) => {
+test.each(['lent', 'moved', 'terminated'])('what V8 counts for rings is right when they go: %s', async (how) => {
   expect(await run(how)).toBeGreaterThanOrEqual(0);
 });

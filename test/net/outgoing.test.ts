@@ -136,6 +136,16 @@ describe('as long as nothing lies in the ring', () => {
     expect(Math.max(...talk(100 * KIB, 50, 1024 * KIB))).toBeLessThan(300 * KIB);
   });
 
+  test('a write of nothing leaves nothing there', () => {
+    const { ring, outgoing } = direct(1024 * KIB);
+    expect(outgoing.write(request, [pattern(70 * KIB, 1)], 70 * KIB)).toBe(true);
+    ring.reader.take(ring.reader.observe());
+    ring.reader.release();
+    expect(outgoing.write(request, [], 0)).toBe(true);
+    expect(ring.reader.observe()).toBe(0);
+    expect(outgoing.isUnread).toBe(false);
+  });
+
   test('a message that only fits what is left of it is written there', () => {
     const { ring, outgoing } = direct(1024 * KIB);
     for (const size of [70 * KIB, 900 * KIB]) {
