@@ -21,20 +21,28 @@ void Deferral::Init(Napi::Env env, Napi::Object exports) {
   exports.DefineProperty(Napi::PropertyDescriptor::Value("Deferral", constructor, napi_enumerable));
 }
 
-// new Deferral(callback)
+// new Deferral(callback, isSoon)
 Deferral::Deferral(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Deferral>(info) {
-  if (!handle_.Open(info.Env(), this, "uv_idle_init", nullptr, uv_idle_init)) return;
+  bool is_soon = info[1].As<Napi::Boolean>();
+  if (is_soon && !check_.Open(info.Env(), this, "uv_check_init", nullptr, uv_check_init)) return;
+  if (!idle_.Open(info.Env(), this, "uv_idle_init", nullptr, uv_idle_init)) return;
   callback_ = Napi::Persistent(info[0].As<Napi::Function>());
 }
 
-// schedule(): the callback is called once, in the next round of the event loop, which it keeps alive until then.
+// schedule(): the callback is called once, from the event loop, which it keeps alive until then: in its next round, or
+// soon, which is before all immediates.
 void Deferral::Schedule(const Napi::CallbackInfo&) {
-  if (handle_.get() == nullptr) return;
-  uv_idle_start(handle_.get(), [](uv_idle_t* idle) { LoopHandle<uv_idle_t, Deferral>::OwnerOf(idle)->OnIdle(); });
+  if (idle_.get() == nullptr) return;
+  // Started later than Node's own, and so called before it.
+  if (check_.get() != nullptr) {
+    uv_check_start(check_.get(), [](uv_check_t* it) { LoopHandle<uv_check_t, Deferral>::OwnerOf(it)->OnTurn(); });
+  }
+  uv_idle_start(idle_.get(), [](uv_idle_t* it) { LoopHandle<uv_idle_t, Deferral>::OwnerOf(it)->OnTurn(); });
 }
 
-void Deferral::OnIdle() {
-  uv_idle_stop(handle_.get());
+void Deferral::OnTurn() {
+  if (check_.get() != nullptr) uv_check_stop(check_.get());
+  uv_idle_stop(idle_.get());
   Napi::Env env = Env();
   Napi::HandleScope scope(env);
   napi_value result;

@@ -14,8 +14,10 @@ class Deferral : public Napi::ObjectWrap<Deferral> {
 
  private:
   void Schedule(const Napi::CallbackInfo& info);
-  void OnIdle();
+  void OnTurn();
 
-  LoopHandle<uv_idle_t, Deferral> handle_;
+  // Early in the next round of the loop, or after the I/O of this one, if that comes first and is asked for.
+  LoopHandle<uv_check_t, Deferral> check_;
+  LoopHandle<uv_idle_t, Deferral> idle_;
   Napi::FunctionReference callback_;
 };

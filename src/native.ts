@@ -26,12 +26,12 @@ export interface Poll {
 
 /** Calls back from the event loop itself, in no callback scope, as libuv calls Node's C++. */
 export interface Deferral {
-  /** Calls back once, in the next round of the event loop. */
+  /** Calls back once, in the next round of the event loop; if it is soon, before the immediates of this one. */
   schedule(): void;
 }
 
 export interface Native {
-  Deferral: new (callback: () => void) => Deferral;
+  Deferral: new (callback: () => void, isSoon: boolean) => Deferral;
   /** An error that nobody caught: to `uncaughtException`, or the process ends. */
   reportUncaught(error: unknown): void;
   Poll: new (descriptor: Descriptor, callback: () => void) => Poll;

@@ -94,29 +94,44 @@ export function facadeIfAwaited(tcp: TcpHandle): void {
  * would run no ticks between what it calls back, as it does on TCP. Only calls of C++ belong here: code of the
  * application in an async scope of its own must not run where Node takes the next callback for the outermost.
  */
-const queue: (() => void)[] = [];
-let deferral: Deferral | undefined;
+class Hearing {
+  readonly #queue: (() => void)[] = [];
+  readonly #isSoon: boolean;
+  #deferral: Deferral | undefined;
+
+  constructor(isSoon: boolean) {
+    this.#isSoon = isSoon;
+  }
+
+  add(step: () => void): void {
+    this.#deferral ??= new (native().Deferral)(() => this.#drain(), this.#isSoon);
+    if (this.#queue.push(step) === 1) this.#deferral.schedule();
+  }
+
+  #drain(): void {
+    try {
+      // Not what those add: the event loop has its turn in between.
+      for (let left = this.#queue.length; left > 0; left--) this.#queue.shift()?.();
+    } finally {
+      // An exception of the application must not hold up the others.
+      if (this.#queue.length > 0) this.#deferral?.schedule();
+    }
+  }
+}
+
+const reads = new Hearing(false);
+/** A write that a read led to is done before what was put off to immediates then, as on TCP: HTTP/2 relies on it. */
+const requests = new Hearing(true);
 
 function finish(step: () => void): void {
-  deferral ??= new (native().Deferral)(drain);
-  if (queue.push(step) === 1) deferral.schedule();
+  requests.add(step);
 }
 
-/** The same, unless it is closed by then. */
+/** What arrived is heard unless the stream is closed by then. */
 function later(facade: Facade, step: () => void): void {
-  finish(() => {
+  reads.add(() => {
     if (facade[kTcp].fd >= 0) step();
   });
-}
-
-function drain(): void {
-  try {
-    // Not what those add: the event loop has its turn in between.
-    for (let left = queue.length; left > 0; left--) queue.shift()?.();
-  } finally {
-    // An exception of the application must not hold up the others.
-    if (queue.length > 0) deferral?.schedule();
-  }
 }
 
 /** Whoever reads `isStreamBase` is about to hand the stream to C++. */
