@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { beforeEach, expect, test, vi } from 'vitest';
+import { readFileSync } from '../../src/fs.js';
 
-vi.mock('node:fs', () => ({ readFileSync: vi.fn() }));
+vi.mock('../../src/fs.js', () => ({ readFileSync: vi.fn() }));
 vi.mock('node:os', () => ({ availableParallelism: vi.fn() }));
 
 /** The CPUs that are usable with so many by affinity, and these files. */
