@@ -48,6 +48,9 @@ function memoryAndErrors(addon) {
   assert.equal(addon.inspectMemory(descriptor)[0], REGION);
   const ring = addon.mapRing(descriptor, PAGE, CAPACITY);
   const plain = addon.mapMemory(descriptor, REGION);
+  addon.hideMapping(ring);
+  addon.showMapping(ring);
+  assert.throws(() => addon.hideMapping(new ArrayBuffer(8)));
   addon.sealMemory(descriptor, SEALS.seal | SEALS.shrink | SEALS.grow);
   addon.populateMapping(ring, PAGE, CAPACITY);
   const mirrored = new Uint8Array(ring);
@@ -155,7 +158,7 @@ async function doorbells(addon) {
 }
 
 /** Makes a ring, passes it over a connection, and streams through it; blocks on the futex when it is full. */
-async function deferrals(addon) {
+async function deferrals(addon, isSoon) {
   const calls = [];
   await new Promise((resolve) => {
     process.once('uncaughtException', (error) => calls.push(error.message));
@@ -163,7 +166,7 @@ async function deferrals(addon) {
       calls.push('called');
       addon.reportUncaught(new Error('reported'));
       setImmediate(resolve);
-    });
+    }, isSoon);
     deferral.schedule();
     deferral.schedule();
   });
@@ -200,6 +203,7 @@ async function writer(addon, path) {
   const region = addon.createMemory('stress', REGION);
   const [listening, doorbell] = addon.createDoorbell();
   const ring = addon.mapRing(region, PAGE, CAPACITY);
+  addon.hideMapping(ring);
   const word = new Int32Array(ring, 0, 1);
   const bytes = new Uint8Array(ring);
   Atomics.store(word, 0, CAPACITY);
@@ -345,7 +349,8 @@ async function exercise(addon, { directory, path, until }) {
     namesAndLocks(addon, directory);
     blocks(addon);
     await doorbells(addon);
-    await deferrals(addon);
+    await deferrals(addon, false);
+    await deferrals(addon, true);
     await tcpIdentity(addon);
     if (!isMainThread) await writer(addon, path);
     if (round % 8 === 0) gc();
