@@ -123,10 +123,6 @@ const reads = new Hearing(false);
 /** A write that a read led to is done before what was put off to immediates then, as on TCP: HTTP/2 relies on it. */
 const requests = new Hearing(true);
 
-function finish(step: () => void): void {
-  requests.add(step);
-}
-
 /** What arrived is heard unless the stream is closed by then. */
 function later(facade: Facade, step: () => void): void {
   reads.add(() => {
@@ -234,20 +230,20 @@ function facadePrototype(): object {
 
     onwrite(request: StreamRequest, buffers: Uint8Array[]): Status {
       const own = new WriteWrap();
-      own.oncomplete = (status) => finish(() => this.finishWrite(request, status));
+      own.oncomplete = (status) => requests.add(() => this.finishWrite(request, status));
       // Kept until it is done: the kernel may read from it.
       own.handle = buffers;
       const status = this[kTcp].writev(own, buffers, true);
       if (status !== 0 || streamBaseState[kLastWriteWasAsync]) return status;
       // HTTP/2 holds back what it has to say while a write is under way; TLS is not prepared for one that is not.
       if (this[kConsumer] === this) this.finishWrite(request, 0);
-      else finish(() => this.finishWrite(request, 0));
+      else requests.add(() => this.finishWrite(request, 0));
       return 0;
     }
 
     onshutdown(request: StreamRequest): Status {
       const own = new ShutdownWrap();
-      own.oncomplete = (status) => finish(() => this.finishShutdown(request, status));
+      own.oncomplete = (status) => requests.add(() => this.finishShutdown(request, status));
       return this[kTcp].shutdown(own);
     }
 

@@ -66,7 +66,7 @@ export function listenForProposals(): void {
 export async function propose(tcp: TcpHandle, beforeSwitch: () => void): Promise<void> {
   const tuple = tupleOf(tcp);
   if (tuple === undefined) throw new Fallback('address');
-  if (nextRingSize() === 0) throw new Fallback('memory');
+  demandRing();
   const listening = await linksTo(tuple.remote.port);
   const links = listening.links.filter((link) => link.isUsable);
   if (links.length === 0) throw new Fallback(listening.reason);
@@ -118,8 +118,7 @@ async function ask(links: readonly Link[], tcp: TcpHandle, tuple: Tuple, nonce: 
 }
 
 async function open(link: Link, session: string): Promise<Port> {
-  const ringSize = nextRingSize();
-  if (ringSize === 0) throw new Fallback('memory');
+  const ringSize = demandRing();
   try {
     return await link.open(serviceOf(session), { direction: 'both', ringSize, maxMessageSize: 0 });
   } catch (error) {
@@ -168,7 +167,7 @@ async function consider(link: Link, message: Propose, tcp: TcpHandle, key: strin
   const { id, claim } = message;
   const tuple = { local: message.tuple.remote, remote: message.tuple.local };
   try {
-    if (nextRingSize() === 0) throw new Fallback('memory');
+    demandRing();
     const mark = await challenge(link, id, 'proposer');
     const verify = () => {
       demandOpen(tcp);
@@ -255,6 +254,13 @@ function countsOf(tcp: TcpHandle, syn: 0 | 1): Counts {
   const written = counted[1] - syn - (tcp.bytesWritten - tcp.writeQueueSize);
   if (read < 0 || written < 0) throw new Fallback('history');
   return { read, written };
+}
+
+/** @returns bytes of the ring that this connection may have */
+function demandRing(): number {
+  const size = nextRingSize();
+  if (size === 0) throw new Fallback('memory');
+  return size;
 }
 
 function demandOpen(tcp: TcpHandle): void {
