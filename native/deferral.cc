@@ -1,7 +1,12 @@
 #include "deferral.h"
 
+#include <memory>
+
 #include "error.h"
 #include "exports.h"
+
+// In Node since 20.10; node_api.h declares it for experimental modules only, whose other rules are not for us.
+extern "C" napi_status NAPI_CDECL node_api_post_finalizer(napi_env env, napi_finalize finalize, void* data, void* hint);
 
 namespace {
 
@@ -22,27 +27,39 @@ void Deferral::Init(Napi::Env env, Napi::Object exports) {
 }
 
 // new Deferral(callback, isSoon)
-Deferral::Deferral(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Deferral>(info) {
-  bool is_soon = info[1].As<Napi::Boolean>();
-  if (is_soon && !check_.Open(info.Env(), this, "uv_check_init", nullptr, uv_check_init)) return;
-  if (!idle_.Open(info.Env(), this, "uv_idle_init", nullptr, uv_idle_init)) return;
+Deferral::Deferral(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<Deferral>(info), is_soon_(info[1].As<Napi::Boolean>()) {
+  if (!is_soon_ && !idle_.Open(info.Env(), this, "uv_idle_init", nullptr, uv_idle_init)) return;
   callback_ = Napi::Persistent(info[0].As<Napi::Function>());
 }
 
+Deferral::~Deferral() {
+  if (immediate_ != nullptr) immediate_->owner = nullptr;
+}
+
 // schedule(): the callback is called once, from the event loop, which it keeps alive until then: in its next round, or
-// soon, which is before all immediates.
-void Deferral::Schedule(const Napi::CallbackInfo&) {
+// soon, which is among the immediates of Node's C++ code, in their order and before all of JavaScript.
+void Deferral::Schedule(const Napi::CallbackInfo& info) {
+  if (is_soon_) return ScheduleImmediate(info.Env());
   if (idle_.get() == nullptr) return;
-  // Started later than Node's own, and so called before it.
-  if (check_.get() != nullptr) {
-    uv_check_start(check_.get(), [](uv_check_t* it) { LoopHandle<uv_check_t, Deferral>::OwnerOf(it)->OnTurn(); });
-  }
   uv_idle_start(idle_.get(), [](uv_idle_t* it) { LoopHandle<uv_idle_t, Deferral>::OwnerOf(it)->OnTurn(); });
 }
 
+// Node-API has no call for that queue, but finalizers wait in it.
+void Deferral::ScheduleImmediate(Napi::Env env) {
+  if (immediate_ != nullptr) return;
+  immediate_ = new Immediate{this};
+  auto run = [](napi_env, void* data, void*) {
+    std::unique_ptr<Immediate> immediate(static_cast<Immediate*>(data));
+    if (immediate->owner == nullptr) return;
+    immediate->owner->immediate_ = nullptr;
+    immediate->owner->OnTurn();
+  };
+  node_api_post_finalizer(env, run, immediate_, nullptr);
+}
+
 void Deferral::OnTurn() {
-  if (check_.get() != nullptr) uv_check_stop(check_.get());
-  uv_idle_stop(idle_.get());
+  if (idle_.get() != nullptr) uv_idle_stop(idle_.get());
   Napi::Env env = Env();
   Napi::HandleScope scope(env);
   napi_value result;

@@ -11,13 +11,20 @@ class Deferral : public Napi::ObjectWrap<Deferral> {
   static void Init(Napi::Env env, Napi::Object exports);
 
   explicit Deferral(const Napi::CallbackInfo& info);
+  ~Deferral() override;
 
  private:
+  // In Node's queue of C++ immediates; null once its deferral is gone.
+  struct Immediate {
+    Deferral* owner;
+  };
+
   void Schedule(const Napi::CallbackInfo& info);
+  void ScheduleImmediate(Napi::Env env);
   void OnTurn();
 
-  // Early in the next round of the loop, or after the I/O of this one, if that comes first and is asked for.
-  LoopHandle<uv_check_t, Deferral> check_;
+  const bool is_soon_;
   LoopHandle<uv_idle_t, Deferral> idle_;
+  Immediate* immediate_ = nullptr;
   Napi::FunctionReference callback_;
 };

@@ -26,7 +26,7 @@ export interface Poll {
 
 /** Calls back from the event loop itself, in no callback scope, as libuv calls Node's C++. */
 export interface Deferral {
-  /** Calls back once, in the next round of the event loop; if it is soon, before the immediates of this one. */
+  /** Calls back once, in the next round of the event loop; if it is soon, among the immediates of Node's C++ code. */
   schedule(): void;
 }
 

@@ -153,6 +153,8 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   /** Ends this side: TCP says so, after what is in the ring. */
   shutdown(request: StreamRequest): Status {
     this.#hasEnded = true;
+    // The peer may be sure of this side by now: it is to hear of the end in the ring.
+    this.pump();
     if (this.#outgoing.waitingBytes > 0) {
       this.#shutdown = request;
       return 0;

@@ -70,7 +70,7 @@ export class Incoming {
 
   /** Whether TCP has ended, whether that was delivered or not. */
   get hasTcpEnded(): boolean {
-    return this.#tcpEnd !== 0;
+    return this.#tcpEnd !== 0 && (this.#isPeerGone || !this.#isReset());
   }
 
   start(): void {
@@ -99,7 +99,7 @@ export class Incoming {
     const before = this.#consumed;
     if (this.#goOn() && this.#isWanted) this.#deliverRing();
     else if (this.#via === 'tcp' && this.#early !== undefined && this.#isWanted) this.#deliverEarly();
-    else if (this.#tcpEnd !== 0 && this.#isWanted) this.#finish();
+    else if (this.#isWanted && this.#isEndDue()) this.#finish();
     else {
       this.#release();
       return this.#consumed !== before;
@@ -110,7 +110,7 @@ export class Incoming {
   /** Parks until the peer publishes. @returns false when there is something */
   arm(): boolean {
     if (this.#isOver || (!this.#isWanted && this.#isConfirmed)) return true;
-    if (this.#isWanted && (this.#tcpEnd !== 0 || (this.#via === 'tcp' && this.#early !== undefined))) return false;
+    if (this.#isWanted && (this.#isEndDue() || (this.#via === 'tcp' && this.#early !== undefined))) return false;
     // TCP comes first: it wakes by itself.
     if (this.#via === 'tcp' && this.#until >= 0) return true;
     return this.#guard(() => (this.#isPeerGone ? this.#reader.observe() === 0 : this.#reader.park('event')), true);
@@ -238,11 +238,21 @@ export class Incoming {
     this.#owner.deliver(memory, length);
   }
 
+  /** A peer that ended before it was sure of this side says so in the ring when it is, if it lives. */
+  #isEndDue(): boolean {
+    return this.#tcpEnd !== 0 && (this.#isPeerGone || !this.#isReset());
+  }
+
+  /** Whether TCP would have been reset: the peer went and left something unread. */
+  #isReset(): boolean {
+    return this.#tcpEnd === UV_EOF && !this.#hasEnded && this.#owner.isUnreadByPeer();
+  }
+
   /** TCP has ended, and there is nothing before it. */
   #finish(): void {
     this.#isOver = true;
     const isCut = this.#via === 'tcp' && this.#until > this.#tcpPosition;
-    const isReset = this.#tcpEnd === UV_EOF && !this.#hasEnded && this.#owner.isUnreadByPeer();
+    const isReset = this.#isReset();
     this.#owner.deliverEnd(isCut || isReset ? UV_ECONNRESET : this.#tcpEnd);
   }
 

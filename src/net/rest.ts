@@ -51,8 +51,10 @@ export function withRest(message: unknown, rest: readonly Uint8Array[]): Message
 }
 
 /** Tells a child by its environment, as Node does of the channel itself, that its parent can. */
-export function announceTo({ envPairs, stdio }: SpawnOptions): void {
-  if (Array.isArray(stdio) && stdio.includes('ipc')) envPairs?.push(`${HERE}=1`);
+export function announceTo(options: SpawnOptions | undefined): void {
+  // Whatever the application gave: Node checks it after this.
+  const { envPairs, stdio } = options ?? {};
+  if (Array.isArray(stdio) && stdio.includes('ipc') && Array.isArray(envPairs)) envPairs.push(`${HERE}=1`);
 }
 
 /** This process is a child: if its parent can take a rest it is told that this one can as well. */
