@@ -8,7 +8,7 @@ import type { Status, StreamRequest } from './internals.js';
 const PATIENCE = 5;
 /** Longer data is published in frames of at most so many bytes. */
 const MAX_FRAME = 64 * 1024;
-/** As long as nothing lies in the ring no more of it than this is used: that stays in the caches. */
+/** As long as the reader keeps up no more of the ring than this is used, which stays in the caches. */
 const SHALLOW = 60 * 1024;
 /** Data is not cut into smaller frames than this, to fill what is left of the ring. */
 const CRUMB = 4096;
@@ -54,6 +54,8 @@ export class Outgoing {
   readonly #capacity: number;
   readonly #maxPayload: number;
   readonly #offset = Buffer.alloc(OFFSET_LENGTH);
+  /** How much of the ring is used before the next write goes back to its beginning. */
+  #depth = SHALLOW;
   #via: 'tcp' | 'ring' = 'tcp';
   #isAllowed = false;
   #waiting: Waiting | undefined;
@@ -214,6 +216,7 @@ export class Outgoing {
   #wait(waiting: Waiting): void {
     this.#waiting = waiting;
     this.#hasProgressed = false;
+    this.#depth *= 2;
     if (this.#patience === undefined) this.#patience = setTimeout(() => this.#patienceEnds(), PATIENCE).unref();
     else this.#patience.refresh();
     this.#owner.waitingChanged();
@@ -261,7 +264,7 @@ export class Outgoing {
   #rewind(length: number): void {
     const writer = this.#writer as RingWriter;
     const { offset } = writer;
-    if (offset < SHALLOW || length === 0) return;
+    if (offset < this.#depth || length === 0) return;
     const needed = length + HEADER * Math.ceil(length / this.#maxPayload) + 2 * RESERVE;
     if (needed > offset || writer.observe() < this.#capacity) return;
     const rest = this.#capacity - offset - HEADER;
