@@ -40,14 +40,15 @@ Deferral::~Deferral() {
 // schedule(): the callback is called once, from the event loop, which it keeps alive until then: in its next round, or
 // soon, which is among the immediates of Node's C++ code, in their order and before all of JavaScript.
 void Deferral::Schedule(const Napi::CallbackInfo& info) {
+  if (is_scheduled_ || (!is_soon_ && idle_.get() == nullptr)) return;
+  is_scheduled_ = true;
+  Ref();
   if (is_soon_) return ScheduleImmediate(info.Env());
-  if (idle_.get() == nullptr) return;
   uv_idle_start(idle_.get(), [](uv_idle_t* it) { LoopHandle<uv_idle_t, Deferral>::OwnerOf(it)->OnTurn(); });
 }
 
 // Node-API has no call for that queue, but finalizers wait in it.
 void Deferral::ScheduleImmediate(Napi::Env env) {
-  if (immediate_ != nullptr) return;
   immediate_ = new Immediate{this};
   auto run = [](napi_env, void* data, void*) {
     std::unique_ptr<Immediate> immediate(static_cast<Immediate*>(data));
@@ -62,6 +63,8 @@ void Deferral::OnTurn() {
   if (idle_.get() != nullptr) uv_idle_stop(idle_.get());
   Napi::Env env = Env();
   Napi::HandleScope scope(env);
+  is_scheduled_ = false;
+  Unref();
   napi_value result;
   ReportUncaught(env, napi_call_function(env, Value(), callback_.Value(), 0, nullptr, &result));
 }

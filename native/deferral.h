@@ -24,6 +24,8 @@ class Deferral : public Napi::ObjectWrap<Deferral> {
   void OnTurn();
 
   const bool is_soon_;
+  // Its object cannot be collected then.
+  bool is_scheduled_ = false;
   LoopHandle<uv_idle_t, Deferral> idle_;
   Immediate* immediate_ = nullptr;
   Napi::FunctionReference callback_;
