@@ -6,6 +6,12 @@ export {
   Channel,
   type ChannelEventMap,
   type ChannelOptions,
+  Grant,
+  type GrantInfo,
+  type GrantOptions,
+  grants,
+  type MapOptions,
+  Mapping,
   type Reply,
   type RequestHandler,
   type RequestOptions,
@@ -14,5 +20,5 @@ export { type Configuration, configure } from './configure.js';
 export { ERROR_CODES, type ErrorCode, ShmloopError } from './errors.js';
 export type { WaitingMode } from './event/index.js';
 export type { Credentials } from './link/index.js';
-export { NamedRegion } from './memory/index.js';
+export { createRegion, NamedRegion, type RegionOptions, SharedRegion as Region } from './memory/index.js';
 export * from './socket/index.js';

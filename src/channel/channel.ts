@@ -1,11 +1,14 @@
 import type { Duplex } from 'node:stream';
-import { ShmloopError } from '../errors.js';
+import { ShmloopError, systemError } from '../errors.js';
 import type { Credentials, Port } from '../link/index.js';
 import { ListenedEmitter } from '../listened-emitter.js';
+import type { SharedRegion } from '../memory/index.js';
 import { receiveSync, sendSync } from './blocking.js';
 import { Endpoint, type EndpointEvents, toBytes, tooLarge } from './endpoint.js';
 import { TYPE } from './framing.js';
-import { checkTimeout, invalid, type Limits } from './limits.js';
+import type { Grant, GrantInfo, GrantOptions } from './grants.js';
+import { checkFlag, checkTimeout, invalid, type Limits } from './limits.js';
+import type { MapOptions, Mapping } from './mappings.js';
 import type { RequestOptions } from './requests.js';
 import type { RequestHandler } from './responder.js';
 import { ChannelStream } from './stream.js';
@@ -23,6 +26,9 @@ export interface ChannelEventMap {
   /** It is over; the error says why, if it did not end in order. */
   close: [error?: Error];
 }
+
+/** Characters of what can be asked for. */
+const MAX_REFERENCE = 500;
 
 /** The one way in which messages are taken. */
 type Taker = 'message' | 'consume' | 'iteration' | 'stream';
@@ -205,6 +211,39 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   }
 
   /**
+   * Lets the other end map memory of this process. Send it the grant's `reference`, which it gives to {@link map}.
+   * A part of a region is what the other end's buffer shows, and no protection: who has a part has all of the
+   * region's memory. It ends with {@link Grant.revoke}, with the region, or with the channel.
+   * @throws ERR_SHMLOOP_GRANT when the region is not for that access, or the peer has 1024 grants already;
+   *   ERR_SHMLOOP_CLOSED; ERR_SHMLOOP_INVALID_ARGUMENT
+   */
+  async grant(region: SharedRegion, options: GrantOptions = {}): Promise<Grant> {
+    this.#checkOpen();
+    return this.#endpoint.lending.grants.grant(region, options);
+  }
+
+  /**
+   * Maps memory that the other end granted, zero-copy: what is live can change at any time, so that even
+   * `toString()` of it trusts the peer with this process. Each call makes a mapping of its own.
+   * @throws ERR_SHMLOOP_GRANT when there is no such grant on this channel, it was revoked, or too many are mapped;
+   *   ERR_SHMLOOP_UNTRUSTED when another user's process can change it and `trusted` is not set; ERR_SHMLOOP_REGION
+   *   when the memory is not as the peer says; ERR_SHMLOOP_CLOSED; ECONNRESET when the other end is gone;
+   *   ENOMEM, EMFILE as the kernel does; ERR_SHMLOOP_INVALID_ARGUMENT
+   */
+  async map(reference: string, options: MapOptions = {}): Promise<Mapping> {
+    const { trusted = false } = options;
+    checkFlag('trusted', trusted);
+    if (typeof reference !== 'string' || reference.length > MAX_REFERENCE) throw invalid('not a reference of a grant');
+    this.#checkOpen();
+    return this.#endpoint.lending.mappings.map(reference, trusted);
+  }
+
+  /** The grants of this channel's end that the other can map, or has mapped. */
+  grants(): GrantInfo[] {
+    return this.#endpoint.lending.grants.list();
+  }
+
+  /**
    * The channel as a stream of bytes; message boundaries mean nothing to it.
    * @throws ERR_SHMLOOP_BUSY when messages are taken in another way
    */
@@ -294,6 +333,12 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     if (sender === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not send');
     if (sender.isReserved) throw new ShmloopError('ERR_SHMLOOP_BUSY', 'a reservation is open: commit it first');
     if (length > port.peerMaxMessageSize) throw tooLarge(length, port.peerMaxMessageSize);
+  }
+
+  #checkOpen(): void {
+    const { port, error } = this.#endpoint;
+    if (this.closed) throw error ?? new ShmloopError('ERR_SHMLOOP_CLOSED', 'the channel is closed');
+    if (port.isPeerGone) throw systemError('ECONNRESET', 'read', 'the peer closed the channel, or died');
   }
 
   #checkReceive(): void {

@@ -1,8 +1,9 @@
 import { ShmloopError, systemError } from '../errors.js';
 import { domain } from '../event/index.js';
-import type { Port, PortHandler } from '../link/index.js';
+import type { GrantMessage, Port, PortHandler } from '../link/index.js';
 import { type FrameType, TYPE } from './framing.js';
 import { Intake, type Waiter } from './intake.js';
+import { Lending } from './lending.js';
 import { invalid, type Limits } from './limits.js';
 import { Receiver, type Sink } from './receiver.js';
 import { type RequestOptions, Requests } from './requests.js';
@@ -32,6 +33,7 @@ export class Endpoint implements PortHandler, Sink {
   readonly receiver: Receiver | undefined;
   readonly requests = new Requests();
   readonly responder: Responder;
+  readonly lending: Lending;
   /** Whether it ends by itself when the peer has ended. */
   answersEnd: boolean;
   readonly #intake = new Intake();
@@ -68,7 +70,9 @@ export class Endpoint implements PortHandler, Sink {
     });
     if (port.writer !== undefined) this.sender = new Sender(port.writer, (error) => this.finish(error as Error));
     if (port.reader !== undefined) this.receiver = new Receiver(port.reader, this, limits.maxMessageSize);
+    this.lending = new Lending(port);
     port.handler = this;
+    port.hearEarly();
     if (port.isPeerGone) this.peerGone();
     if (!this.#isClosed) port.activate();
   }
@@ -292,11 +296,16 @@ export class Endpoint implements PortHandler, Sink {
 
   peerGone(): void {
     this.#isQuiet = false;
+    this.lending.peerGone(this.#reset());
     const lost = this.sender?.close() ?? 0;
     const isSending = this.sender !== undefined && !this.#isEndSent;
     this.#isCut = lost > 0 || (isSending && (this.receiver === undefined || this.limits.allowHalfOpen));
     for (const { reject } of this.#drainWaiters.splice(0)) reject(systemError('EPIPE', 'write', 'the peer is gone'));
     if (this.receiver === undefined) this.finish(this.#isCut ? this.#reset() : undefined);
+  }
+
+  granted(said: GrantMessage): void {
+    this.lending.hear(said);
   }
 
   // --- Sink: called while the ring is being read, so nothing here runs code of the application
@@ -337,8 +346,9 @@ export class Endpoint implements PortHandler, Sink {
     if (this.sender?.isReserved) this.port.isPeerRingLost = true;
     this.sender?.close();
     this.receiver?.close();
-    this.port.release();
     const reason = error ?? new ShmloopError('ERR_SHMLOOP_CLOSED', 'the channel is closed');
+    this.lending.close(reason);
+    this.port.release();
     this.requests.rejectAll(reason);
     this.responder.abortAll();
     for (const { reject } of this.#drainWaiters.splice(0)) reject(reason);
@@ -464,6 +474,7 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #isInUse(): boolean {
+    if (this.lending.isInUse) return true;
     return this.#intake.isConsumed || this.#isAwaited() || this.#drainWaiters.length > 0;
   }
 
