@@ -47,7 +47,8 @@ interface Counts {
 
 const counts = new WeakMap<object, Counts>();
 
-interface Entry {
+/** A grant as its owner holds it. */
+export interface Entry {
   readonly id: number;
   readonly reference: string | undefined;
   readonly region: SharedRegion;
@@ -59,6 +60,8 @@ interface Entry {
   readonly released: Promise<void>;
   readonly resolve: () => void;
   maps: number;
+  /** Messages in it that were not released. */
+  messages: number;
   isRevoked: boolean;
 }
 
@@ -158,14 +161,20 @@ export class Grants {
     return new Grant(this, this.#add(region, sharing, offset, length, randomHex(BYTES_OF_REFERENCE)));
   }
 
-  /** Grants all of a region for messages, and passes it at once. @returns the number of the grant */
-  pass(region: SharedRegion): number {
+  /** Grants all of a region for messages, and passes it at once. */
+  pass(region: SharedRegion): Entry {
     const { sharing } = checkRegion(region);
     const entry = this.#add(region, sharing, 0, region.length, undefined);
     entry.maps = 1;
     this.#counts.maps++;
     this.#tell(entry, 'pass', entry.id);
-    return entry.id;
+    return entry;
+  }
+
+  /** A message in the region was released. */
+  settled(entry: Entry): void {
+    entry.messages--;
+    if (entry.messages === 0 && entry.isRevoked) this.#port.tell({ kind: 'revoked', ring: entry.id });
   }
 
   list(): GrantInfo[] {
@@ -189,7 +198,8 @@ export class Grants {
     insideOf(entry.region).closing.delete(entry.onClosed);
     if (entry.reference !== undefined) this.#references.delete(entry.reference);
     if (entry.maps === 0) this.#forget(entry);
-    else this.#port.tell({ kind: 'revoked', ring: entry.id });
+    // Messages in it may still be on their way: then the peer hears when the last of them is released.
+    else if (entry.messages === 0) this.#port.tell({ kind: 'revoked', ring: entry.id });
   }
 
   /** The peer asks for a grant: it gets the memory, or the reason why not. */
@@ -248,6 +258,7 @@ export class Grants {
       released,
       resolve,
       maps: 0,
+      messages: 0,
       isRevoked: false,
     };
     this.#entries.set(entry.id, entry);
@@ -281,7 +292,7 @@ function checkRegion(region: SharedRegion) {
 }
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is within the region, and not empty */
-export function checkRange(region: SharedRegion, range: { offset?: number; length?: number }) {
+export function checkRange(region: { readonly length: number }, range: { offset?: number; length?: number }) {
   const { offset = 0, length = region.length - offset } = range;
   const isRange = Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 1;
   if (!isRange || length > region.length - offset) {

@@ -224,6 +224,7 @@ export class Link implements Pollable, PortLink {
         case 'unmapped':
         case 'revoked':
         case 'pass':
+        case 'released':
           return this.#onGrant(message, descriptors.shift(), areLost);
         default:
           throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer sent ${message.kind} on an open link`);

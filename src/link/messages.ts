@@ -28,6 +28,7 @@ const KINDS = [
   'unmapped',
   'revoked',
   'pass',
+  'released',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
