@@ -1,7 +1,8 @@
 import { ShmloopError, systemError } from '../errors.js';
 import type { GrantMessage, Port } from '../link/index.js';
 import type { Region, Sharing } from '../memory/index.js';
-import { broken, descriptorOf, parsePassed } from './grant-messages.js';
+import type { Descriptor } from '../native.js';
+import { broken, descriptorOf, type Passed, parsePassed } from './grant-messages.js';
 import { adopt } from './mappings.js';
 import { decodeParts, type Incoming } from './parts.js';
 import { RegionMessage } from './region-message.js';
@@ -62,14 +63,12 @@ export class Inbox {
 
   /** The peer passes a region. @throws ERR_SHMLOOP_PROTOCOL, ERR_SHMLOOP_REGION */
   passed(said: GrantMessage): void {
-    const { id, ...what } = parsePassed(said.message.text);
-    const descriptor = descriptorOf(said);
-    if (id === 0 || this.#regions.has(id) || this.#passed.count >= MAX_PASSED) {
-      descriptor?.close();
-      throw broken('a region twice, or too many');
+    try {
+      this.#add(parsePassed(said.message.text), descriptorOf(said));
+    } catch (error) {
+      said.descriptor?.close();
+      throw error;
     }
-    const mapped = descriptor === undefined ? lost() : tryAdopt(() => adopt(descriptor, { id, ...what }));
-    this.#regions.set(id, { ...mapped, sharing: what.sharing, messages: 0, isRevoked: false });
     this.#passed.count++;
     if (this.#pending !== undefined) this.#hooks.arrived();
   }
@@ -116,6 +115,15 @@ export class Inbox {
     this.#isClosed = true;
     this.#pending = undefined;
     for (const [id, cached] of this.#regions) this.#settle(id, cached);
+  }
+
+  #add(passed: Passed, descriptor: Descriptor | undefined): void {
+    const { id, sharing } = passed;
+    if (id === 0 || this.#regions.has(id) || this.#passed.count >= MAX_PASSED) {
+      throw broken('a region twice, or too many');
+    }
+    const mapped = descriptor === undefined ? lost() : tryAdopt(() => adopt(descriptor, passed));
+    this.#regions.set(id, { ...mapped, sharing, messages: 0, isRevoked: false });
   }
 
   #make(id: number, parts: readonly Incoming[], payload: Buffer, head: number): RegionMessage {
