@@ -272,6 +272,20 @@ describe('what the receiver has of a message', () => {
     await near.end();
   });
 
+  test('is released in order by who closes right after it', async () => {
+    for (let i = 0; i < 50; i++) {
+      const [near, other] = await far.pair();
+      using region = createRegion(4096);
+      const released = near.sendRegion(region);
+      (await next(other.regions())).release();
+      const over = closed(near);
+      void other.close();
+      await released;
+      expect(await over).toEqual(coded('ECONNRESET'));
+      expect(near.grants()).toEqual([]);
+    }
+  });
+
   test("is the sender's again when the receiver is killed", async () => {
     const { channel, run, agent } = await far.open(async (peer, { say }) => {
       const { value } = await peer.regions().next();
@@ -286,6 +300,28 @@ describe('what the receiver has of a message', () => {
     await released;
     expect(pool.used).toBe(0);
   });
+});
+
+test('a flood of small frames that stand for much does not hold up the event loop of who copies', async () => {
+  const { channel, run } = await far.open(async (peer, { shmloop }) => {
+    const region = shmloop.createRegion(8 * 1024 * 1024);
+    region.buffer.fill(1);
+    const all: Promise<void>[] = [];
+    for (let i = 0; i < 100; i++) all.push(peer.sendRegion(region));
+    await Promise.all(all);
+  });
+  let turns = 0;
+  let messages = 0;
+  const count = () => {
+    turns++;
+    if (messages < 100) setImmediate(count);
+  };
+  setImmediate(count);
+  channel.on('message', () => messages++);
+  await run.result;
+  expect(messages).toBe(100);
+  // In each turn there is one, and not all at once.
+  expect(turns).toBeGreaterThan(30);
 });
 
 describe('a pool', () => {
