@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: shmloop, what Node has, and the machine's limit, side by side.
  * `npm run bench -- dropin`: programs as they are, with and without the preload.
+ * `npm run bench -- grants`: messages in regions of shared memory, against loopback TCP.
  * See README.md here for what is measured and how.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { suite as dropinSuite } from './harness/dropin-suite.mjs';
+import { suite as grantsSuite } from './harness/grants-suite.mjs';
 import { describeMachine } from './harness/machine.mjs';
 import { killPeers } from './harness/peer-process.mjs';
 import { runPlan } from './harness/run.mjs';
@@ -45,11 +47,12 @@ const QUICK = {
 class UsageError extends Error {}
 
 const args = process.argv.slice(2);
-const isDropin = args[0] === 'dropin';
-/** @type {Suite} */
-const suite = isDropin ? dropinSuite : transportsSuite;
+/** @type {Record<string, Suite>} */
+const suites = { dropin: dropinSuite, grants: grantsSuite };
+const named = Object.hasOwn(suites, args[0] ?? '') ? suites[args[0]] : undefined;
+const suite = named ?? transportsSuite;
 
-process.exitCode = await main(isDropin ? args.slice(1) : args).catch((error) => {
+process.exitCode = await main(named === undefined ? args : args.slice(1)).catch((error) => {
   killPeers();
   process.stderr.write(
     error instanceof UsageError ? `bench: ${error.message}\n\n${help()}` : `bench: ${error.stack}\n`,
