@@ -193,14 +193,17 @@ Napi::Value Refuse(Napi::Env env, int error, long taken) {
   return Napi::Value();
 }
 
-// mapMemory(descriptor, length) -> ArrayBuffer of the file's first bytes.
+// mapMemory(descriptor, length, readOnly) -> ArrayBuffer of the file's first bytes.
+// To write to memory that was mapped read-only is SIGSEGV.
 Napi::Value MapMemory(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   int fd = Descriptor::Get(info[0]);
   if (fd < 0) return Napi::Value();
   size_t length = info[1].As<Napi::Number>().Int64Value();
   if (!MappingQuota::Take(1)) return Refuse(env, ENOMEM, 0);
-  void* address = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  bool is_read_only = info[2].IsBoolean() && info[2].As<Napi::Boolean>().Value();
+  int access = is_read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* address = mmap(nullptr, length, access, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) return Refuse(env, errno, 1);
   return Wrap(env, address, length, 1);
 }

@@ -43,7 +43,8 @@ export interface Native {
   /** Size in bytes, seals (-1: cannot be sealed), whether it is on tmpfs, uid of the owner. */
   inspectMemory(descriptor: Descriptor): [size: number, seals: number, tmpfs: boolean, uid: number];
   sealMemory(descriptor: Descriptor, seals: number): void;
-  mapMemory(descriptor: Descriptor, length: number): ArrayBuffer;
+  /** To write to memory that was mapped read-only is SIGSEGV. */
+  mapMemory(descriptor: Descriptor, length: number, isReadOnly?: boolean): ArrayBuffer;
   /** Control, data, and the data once more right behind: `control + 2 * data` bytes. */
   mapRing(descriptor: Descriptor, control: number, data: number): ArrayBuffer;
   /** Replaces the mapping's pages by private ones; views of it stay valid and see zeros. */

@@ -1,3 +1,4 @@
+import type { Descriptor } from '../native.js';
 import { RingReader, RingWriter } from '../ring/index.js';
 import type { Credentials } from './credentials.js';
 import type { PeerRing } from './peer-rings.js';
@@ -37,6 +38,8 @@ export class Port {
   peerPort = 0;
   /** The largest message that the peer takes. */
   peerMaxMessageSize = 0;
+  /** What the service behind it passed, besides the ring; its descriptor goes with the port, unless it is taken. */
+  shared: { readonly text: string; readonly descriptor: Descriptor } | undefined;
   handler: PortHandler | undefined;
   /** Whether it is polled without being notified. */
   isHot = false;
@@ -75,6 +78,7 @@ export class Port {
   release(): void {
     if (this.isReleased) return;
     this.unref();
+    this.shared?.descriptor.close();
     this.link.release(this);
   }
 

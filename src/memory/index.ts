@@ -1,2 +1,2 @@
 export { NamedRegion } from './named-region.js';
-export { type Layout, Region } from './region.js';
+export { type Access, type Layout, Region } from './region.js';

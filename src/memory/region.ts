@@ -2,11 +2,14 @@ import { ShmloopError } from '../errors.js';
 import { PAGE, RING } from '../layout.js';
 import { type Descriptor, native } from '../native.js';
 
-const SEAL = { seal: 1, shrink: 2, grow: 4 } as const;
+const SEAL = { seal: 1, shrink: 2, grow: 4, futureWrite: 16 } as const;
 const REQUIRED_SEALS = SEAL.seal | SEAL.shrink | SEAL.grow;
 
 /** How a region is laid out in memory. */
 export type Layout = 'plain' | 'ring';
+
+/** What others than its creator may do with a region. */
+export type Access = 'write' | 'read';
 
 /**
  * Shared memory that crosses a link: a sealed memfd, mapped once in this domain.
@@ -30,14 +33,15 @@ export class Region {
    * Creates, maps and seals a region. The descriptor is there to be passed once,
    * and closed then: a mapping needs none.
    * @param length bytes, a multiple of 4096
+   * @param access `read`: sealed so that no other mapping of it can be written, of whatever process
    * @throws ENOMEM, EMFILE, ENFILE as the kernel does
    */
-  static create(length: number, layout: Layout): { region: Region; descriptor: Descriptor } {
+  static create(length: number, layout: Layout, access: Access = 'write'): { region: Region; descriptor: Descriptor } {
     const descriptor = native().createMemory('shmloop', length);
     let region: Region | undefined;
     try {
       region = new Region(mapAs(descriptor, length, layout), length);
-      native().sealMemory(descriptor, REQUIRED_SEALS);
+      native().sealMemory(descriptor, REQUIRED_SEALS | (access === 'read' ? SEAL.futureWrite : 0));
       return { region, descriptor };
     } catch (error) {
       region?.retire();
@@ -49,12 +53,17 @@ export class Region {
   /**
    * Maps a region that a peer passed, after checking it; takes the descriptor.
    * @param length the size that the protocol demands: never a value from shared memory
+   * @param access `read`: mapped read-only, without a mirror
    * @throws ERR_SHMLOOP_REGION when it is not sealed, not on tmpfs, or of another size
    */
-  static adopt(descriptor: Descriptor, length: number, layout: Layout): Region {
+  static adopt(descriptor: Descriptor, length: number, layout: Layout, access: Access = 'write'): Region {
     try {
       verify(descriptor, length);
-      return new Region(mapAs(descriptor, length, layout), length);
+      const isReadOnly = access === 'read';
+      return new Region(
+        isReadOnly ? native().mapMemory(descriptor, length, true) : mapAs(descriptor, length, layout),
+        length,
+      );
     } finally {
       descriptor.close();
     }
