@@ -91,9 +91,9 @@ export class Subscription
     return this.#terms.capacity;
   }
 
-  /** How many messages were lost so far. */
+  /** How many messages were lost so far; with `block` none ever. */
   get lost(): number {
-    return this.#reader.lost;
+    return this.#toldLost;
   }
 
   /** Whether it is over: the `close` event came, or is about to. */
