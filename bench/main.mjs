@@ -1,12 +1,14 @@
 /**
  * `npm run bench`: shmloop, what Node has, and the machine's limit, side by side.
  * `npm run bench -- dropin`: programs as they are, with and without the preload.
+ * `npm run bench -- broadcast`: one writer to many readers, against TCP to each.
  * See README.md here for what is measured and how.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { suite as broadcastSuite } from './harness/broadcast-suite.mjs';
 import { suite as dropinSuite } from './harness/dropin-suite.mjs';
 import { describeMachine } from './harness/machine.mjs';
 import { killPeers } from './harness/peer-process.mjs';
@@ -45,11 +47,12 @@ const QUICK = {
 class UsageError extends Error {}
 
 const args = process.argv.slice(2);
-const isDropin = args[0] === 'dropin';
-/** @type {Suite} */
-const suite = isDropin ? dropinSuite : transportsSuite;
+/** By sub-command. @type {Record<string, Suite>} */
+const SUITES = { broadcast: broadcastSuite, dropin: dropinSuite };
+const isNamed = Object.hasOwn(SUITES, args[0] ?? '');
+const suite = isNamed ? SUITES[args[0]] : transportsSuite;
 
-process.exitCode = await main(isDropin ? args.slice(1) : args).catch((error) => {
+process.exitCode = await main(isNamed ? args.slice(1) : args).catch((error) => {
   killPeers();
   process.stderr.write(
     error instanceof UsageError ? `bench: ${error.message}\n\n${help()}` : `bench: ${error.stack}\n`,
