@@ -180,18 +180,24 @@ export class Publication implements Service, Publishable, SubscriberEvents {
   /** Whether a reader still holds what a message of this length would overwrite, and was asked to tell. */
   #isHeld(length: number): boolean {
     const limit = this.#writer.overwrites(length);
-    if (this.#awaited !== undefined && this.#observe(this.#awaited) < limit) return true;
+    // Each time anew: what stirred may have been an answer to an earlier mark, which took this one with it.
+    if (this.#awaited !== undefined && this.#parkAt(this.#awaited, limit)) return true;
     this.#awaited = undefined;
     while (!this.#hasRoom(length)) {
       this.#publish();
-      const awaited = this.#findSlowest();
-      if (awaited === undefined) continue;
-      awaited.cursor.park(this.#wanted(limit));
-      if (this.#observe(awaited) >= limit) continue;
-      this.#awaited = awaited;
+      const slowest = this.#findSlowest();
+      if (slowest === undefined || !this.#parkAt(slowest, limit)) continue;
+      this.#awaited = slowest;
       return true;
     }
     return false;
+  }
+
+  /** Asks a reader to tell when it has read up to `limit`. @returns false when it has already */
+  #parkAt(subscriber: Subscriber, limit: number): boolean {
+    if (this.#observe(subscriber) >= limit) return false;
+    subscriber.cursor.park(this.#wanted(limit));
+    return this.#observe(subscriber) < limit;
   }
 
   /** The position that a reader is to tell of: never one wake-up a message, and nothing that it cannot reach. */

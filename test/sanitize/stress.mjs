@@ -48,6 +48,7 @@ function memoryAndErrors(addon) {
   assert.equal(addon.inspectMemory(descriptor)[0], REGION);
   const ring = addon.mapRing(descriptor, PAGE, CAPACITY);
   const plain = addon.mapMemory(descriptor, REGION);
+  addon.unmapMemory(addon.mapMemory(descriptor, REGION, true));
   addon.hideMapping(ring);
   addon.showMapping(ring);
   assert.throws(() => addon.hideMapping(new ArrayBuffer(8)));
