@@ -2,6 +2,7 @@
  * `npm run bench`: shmloop, what Node has, and the machine's limit, side by side.
  * `npm run bench -- dropin`: programs as they are, with and without the preload.
  * `npm run bench -- broadcast`: one writer to many readers, against TCP to each.
+ * `npm run bench -- grants`: messages in regions of shared memory, against loopback TCP.
  * See README.md here for what is measured and how.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { suite as broadcastSuite } from './harness/broadcast-suite.mjs';
 import { suite as dropinSuite } from './harness/dropin-suite.mjs';
+import { suite as grantsSuite } from './harness/grants-suite.mjs';
 import { describeMachine } from './harness/machine.mjs';
 import { killPeers } from './harness/peer-process.mjs';
 import { runPlan } from './harness/run.mjs';
@@ -48,11 +50,11 @@ class UsageError extends Error {}
 
 const args = process.argv.slice(2);
 /** By sub-command. @type {Record<string, Suite>} */
-const SUITES = { broadcast: broadcastSuite, dropin: dropinSuite };
-const isNamed = Object.hasOwn(SUITES, args[0] ?? '');
-const suite = isNamed ? SUITES[args[0]] : transportsSuite;
+const suites = { broadcast: broadcastSuite, dropin: dropinSuite, grants: grantsSuite };
+const named = Object.hasOwn(suites, args[0] ?? '') ? suites[args[0]] : undefined;
+const suite = named ?? transportsSuite;
 
-process.exitCode = await main(isNamed ? args.slice(1) : args).catch((error) => {
+process.exitCode = await main(named === undefined ? args : args.slice(1)).catch((error) => {
   killPeers();
   process.stderr.write(
     error instanceof UsageError ? `bench: ${error.message}\n\n${help()}` : `bench: ${error.stack}\n`,

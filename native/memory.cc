@@ -193,17 +193,20 @@ Napi::Value Refuse(Napi::Env env, int error, long taken) {
   return Napi::Value();
 }
 
-// mapMemory(descriptor, length, readOnly) -> ArrayBuffer of the file's first bytes.
-// To write to memory that was mapped read-only is SIGSEGV.
+// What is written to a private mapping stays in this process.
+int Sharing(Napi::Value is_private) {
+  bool is_set = is_private.ToBoolean().UnwrapOr(Napi::Boolean::New(is_private.Env(), false)).Value();
+  return is_set ? MAP_PRIVATE : MAP_SHARED;
+}
+
+// mapMemory(descriptor, length, isPrivate) -> ArrayBuffer of the file's first bytes.
 Napi::Value MapMemory(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   int fd = Descriptor::Get(info[0]);
   if (fd < 0) return Napi::Value();
   size_t length = info[1].As<Napi::Number>().Int64Value();
   if (!MappingQuota::Take(1)) return Refuse(env, ENOMEM, 0);
-  bool is_read_only = info[2].IsBoolean() && info[2].As<Napi::Boolean>().Value();
-  int access = is_read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-  void* address = mmap(nullptr, length, access, MAP_SHARED, fd, 0);
+  void* address = mmap(nullptr, length, PROT_READ | PROT_WRITE, Sharing(info[2]), fd, 0);
   if (address == MAP_FAILED) return Refuse(env, errno, 1);
   return Wrap(env, address, length, 1);
 }
@@ -255,6 +258,23 @@ Napi::Value HideMapping(const Napi::CallbackInfo& info) {
 Napi::Value ShowMapping(const Napi::CallbackInfo& info) {
   Mapping* mapping = Find(info[0].As<Napi::ArrayBuffer>());
   if (mapping != nullptr) mapping->Show(info.Env());
+  return info.Env().Undefined();
+}
+
+// remapMemory(memory, descriptor, isPrivate): maps the file's first bytes in the
+// mapping's place, at the same address.
+Napi::Value RemapMemory(const Napi::CallbackInfo& info) {
+  Mapping* mapping = Find(info[0].As<Napi::ArrayBuffer>());
+  if (mapping == nullptr) return Napi::Value();
+  int fd = Descriptor::Get(info[1]);
+  if (fd < 0) return Napi::Value();
+  int flags = Sharing(info[2]) | MAP_FIXED;
+  void* address = mmap(mapping->address, mapping->length, PROT_READ | PROT_WRITE, flags, fd, 0);
+  if (address == MAP_FAILED) {
+    ThrowSystemError(info.Env(), errno, "mmap");
+  } else {
+    madvise(address, mapping->length, MADV_DONTFORK);
+  }
   return info.Env().Undefined();
 }
 
@@ -314,6 +334,7 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   ExportFunction<MapRing>(env, exports, "mapRing");
   ExportFunction<HideMapping>(env, exports, "hideMapping");
   ExportFunction<ShowMapping>(env, exports, "showMapping");
+  ExportFunction<RemapMemory>(env, exports, "remapMemory");
   ExportFunction<RetireMapping>(env, exports, "retireMapping");
   ExportFunction<UnmapMemory>(env, exports, "unmapMemory");
   ExportFunction<PopulateMapping>(env, exports, "populateMapping");

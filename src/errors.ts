@@ -11,6 +11,10 @@ export const ERROR_CODES = {
   ERR_SHMLOOP_VERSION: 'the two ends speak different versions of the protocol',
   ERR_SHMLOOP_PROTOCOL: 'the peer broke the protocol: a value from it was out of range',
   ERR_SHMLOOP_REGION: 'a region from the peer is not sealed or not of the agreed size',
+  ERR_SHMLOOP_GRANT:
+    'a grant is refused: no such reference, it was revoked, there are too many, or the region is not for it',
+  ERR_SHMLOOP_UNTRUSTED: 'memory that another user can change is not mapped without `trusted: true`',
+  ERR_SHMLOOP_POOL: "the pool has no block of that size left, or the block is not the caller's any more",
   ERR_SHMLOOP_DIRECTION: 'the channel is one-way, and this is the other way',
   ERR_SHMLOOP_MESSAGE_SIZE: 'a message is larger than maxMessageSize, or than the protocol allows',
   ERR_SHMLOOP_CLOSED: 'the channel, server or link is closed',

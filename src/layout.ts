@@ -76,6 +76,27 @@ export const FRAME = {
   maxPartOfRing: 4,
 } as const;
 
+/**
+ * The payload of a message that has parts in regions; numbers are 64-bit floats, so that they are exact in JavaScript:
+ * ```
+ *  0        4           8         16         24         32
+ *  +--------+-----------+---------+----------+----------+- - - - - - - - -+- - - - - - - - - - - - - -+
+ *  | count  | (zero)    | grant   | offset   | length   | further parts   | bytes of parts of grant 0 |
+ *  +--------+-----------+---------+----------+----------+- - - - - - - - -+- - - - - - - - - - - - - -+
+ * ```
+ */
+export const PARTS = {
+  count: 0,
+  reserved: 4,
+  headerLength: 8,
+  /** Within a part. */
+  grant: 0,
+  offset: 8,
+  length: 16,
+  partLength: 24,
+  maxParts: 1024,
+} as const;
+
 export const EVENTS = {
   asleep: 0,
   selector: 16,

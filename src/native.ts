@@ -43,8 +43,10 @@ export interface Native {
   /** Size in bytes, seals (-1: cannot be sealed), whether it is on tmpfs, uid of the owner. */
   inspectMemory(descriptor: Descriptor): [size: number, seals: number, tmpfs: boolean, uid: number];
   sealMemory(descriptor: Descriptor, seals: number): void;
-  /** To write to memory that was mapped read-only is SIGSEGV. */
-  mapMemory(descriptor: Descriptor, length: number, isReadOnly?: boolean): ArrayBuffer;
+  /** @param isPrivate whether what is written to it stays in this process; default false */
+  mapMemory(descriptor: Descriptor, length: number, isPrivate?: boolean): ArrayBuffer;
+  /** Maps the descriptor's memory in a mapping's place, at the same address: views of it stay valid. */
+  remapMemory(memory: ArrayBuffer, descriptor: Descriptor, isPrivate: boolean): void;
   /** Control, data, and the data once more right behind: `control + 2 * data` bytes. */
   mapRing(descriptor: Descriptor, control: number, data: number): ArrayBuffer;
   /** Replaces the mapping's pages by private ones; views of it stay valid and see zeros. */

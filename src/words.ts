@@ -43,12 +43,12 @@ export function replace(words: Words, index: number, expected: number, value: nu
   return Atomics.compareExchange(words, index, expected, value) === expected;
 }
 
-const private_ = new Int32Array(1);
+const ownWord = new Int32Array(1);
 
 /**
  * Orders plain accesses of shared memory: those before it come before the atomic steps behind it, and those behind
  * it after the atomic steps before it. An atomic step by itself holds back only one side of that.
  */
 export function fence(): void {
-  Atomics.add(private_, 0, 1);
+  Atomics.add(ownWord, 0, 1);
 }

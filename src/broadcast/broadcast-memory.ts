@@ -1,6 +1,6 @@
 import { ShmloopError } from '../errors.js';
 import { BROADCAST, PAGE } from '../layout.js';
-import type { Region } from '../memory/index.js';
+import { type Region, SEAL, SHARING_SEALS } from '../memory/index.js';
 import { load, store, type Words } from '../words.js';
 
 /** A word holds so many different values. */
@@ -8,6 +8,9 @@ export const WORD = 2 ** 32;
 const UNIT = 8;
 /** Times that a position may change its high half while it is read: once in 32 GiB, if the writer is honest. */
 const TRIES = 4;
+
+/** Those of a broadcast region: nobody but its publisher can write it. */
+export const SEALS = SEAL.seal | SEAL.shrink | SEAL.grow | SHARING_SEALS.read;
 
 /** Bytes of the file behind a broadcast region of this capacity. */
 export function broadcastFileLength(capacity: number): number {

@@ -5,7 +5,7 @@ import { BROADCAST, RING } from '../layout.js';
 import type { Credentials, Port, Service, Shared } from '../link/index.js';
 import { Region } from '../memory/index.js';
 import type { Descriptor } from '../native.js';
-import { BroadcastMemory, broadcastFileLength } from './broadcast-memory.js';
+import { BroadcastMemory, broadcastFileLength, SEALS } from './broadcast-memory.js';
 import type { Ending } from './cursor.js';
 import { type PublishOptions, writeTerms } from './options.js';
 import { Subscriber, type SubscriberEvents } from './subscriber.js';
@@ -58,7 +58,7 @@ export class Publication implements Service, Publishable, SubscriberEvents {
   constructor(options: Required<PublishOptions>, events: PublicationEvents) {
     this.#options = options;
     this.#events = events;
-    const { region, descriptor } = Region.create(broadcastFileLength(options.capacity), 'plain', 'read');
+    const { region, descriptor } = Region.create(broadcastFileLength(options.capacity), 'plain', SEALS);
     region.populate(0, BROADCAST.controlLength);
     region.hide();
     this.#region = region;

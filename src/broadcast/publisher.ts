@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { toBytes } from '../channel/endpoint.js';
+import { toBytes } from '../channel/bytes.js';
 import { ShmloopError } from '../errors.js';
 import { type Credentials, type Listener, services } from '../link/index.js';
 import { type Policy, type PublishOptions, serviceOf } from './options.js';

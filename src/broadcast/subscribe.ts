@@ -2,7 +2,7 @@ import { checkFlag, checkSignal } from '../channel/limits.js';
 import { ShmloopError } from '../errors.js';
 import { RING } from '../layout.js';
 import type { Port } from '../link/index.js';
-import { Region } from '../memory/index.js';
+import { Region, SHARING_SEALS } from '../memory/index.js';
 import { openNamed } from '../socket/connect.js';
 import { pathOfName } from '../socket/names.js';
 import { BroadcastMemory, broadcastFileLength } from './broadcast-memory.js';
@@ -48,7 +48,7 @@ function join(port: Port, signal: AbortSignal | undefined): Subscription {
     throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the publisher broke the protocol: it shares no memory');
   }
   const terms = readTerms(shared.text);
-  const region = Region.adopt(shared.descriptor, broadcastFileLength(terms.capacity), 'plain', 'read');
+  const region = Region.adopt(shared.descriptor, broadcastFileLength(terms.capacity), 'private', SHARING_SEALS.read);
   port.shared = undefined;
   region.hide();
   return new Subscription(port, new BroadcastMemory(region), peerRing.memory.control, terms, signal);

@@ -1,11 +1,17 @@
 import type { Duplex } from 'node:stream';
-import { ShmloopError } from '../errors.js';
+import { ShmloopError, systemError } from '../errors.js';
 import type { Credentials, Port } from '../link/index.js';
 import { ListenedEmitter } from '../listened-emitter.js';
+import { PoolBlock, type SharedRegion } from '../memory/index.js';
 import { receiveSync, sendSync } from './blocking.js';
-import { Endpoint, type EndpointEvents, toBytes, tooLarge } from './endpoint.js';
+import { toBytes } from './bytes.js';
+import { Endpoint, type EndpointEvents, tooLarge } from './endpoint.js';
 import { TYPE } from './framing.js';
-import { checkTimeout, invalid, type Limits } from './limits.js';
+import type { Grant, GrantInfo, GrantOptions } from './grants.js';
+import { checkFlag, checkTimeout, invalid, type Limits } from './limits.js';
+import type { MapOptions, Mapping } from './mappings.js';
+import { type MessagePart, type Outgoing, outgoing, pieceOf } from './parts.js';
+import { type Item, privateCopy, RegionMessage } from './region-message.js';
 import type { RequestOptions } from './requests.js';
 import type { RequestHandler } from './responder.js';
 import { ChannelStream } from './stream.js';
@@ -24,8 +30,11 @@ export interface ChannelEventMap {
   close: [error?: Error];
 }
 
+/** Characters of what can be asked for. */
+const MAX_REFERENCE = 500;
+
 /** The one way in which messages are taken. */
-type Taker = 'message' | 'consume' | 'iteration' | 'stream';
+type Taker = 'message' | 'consume' | 'iteration' | 'regions' | 'stream';
 
 const dropped = new FinalizationRegistry<Endpoint>((endpoint) => endpoint.abandon());
 
@@ -190,18 +199,79 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     this.#claim('iteration');
-    const iterator: AsyncIterableIterator<Buffer> = {
-      next: () => this.#next(),
-      return: async () => {
-        this.#taker = undefined;
-        return { value: undefined, done: true };
-      },
-      [Symbol.asyncIterator]: () => iterator,
-      [Symbol.asyncDispose]: async () => {
-        this.#taker = undefined;
-      },
-    } as AsyncIterableIterator<Buffer>;
-    return iterator;
+    return this.#iterate(privateCopy);
+  }
+
+  /**
+   * Iterates over the messages as the other end sent them by {@link sendRegion} and {@link sendv}: in its own
+   * pages, zero-copy, each to be released (`for await (using message of …)`). Other messages come likewise, in
+   * private memory. Pages that another user's process can change come as a private copy, unless it is trusted.
+   * In every other way of receiving all messages are private copies.
+   * @throws as {@link Channel} iteration does; ERR_SHMLOOP_INVALID_ARGUMENT
+   */
+  regions(options: MapOptions = {}): AsyncIterableIterator<RegionMessage> {
+    const { trusted = false } = options;
+    checkFlag('trusted', trusted);
+    this.#claim('regions');
+    const { uid } = this.peer;
+    return this.#iterate((item) =>
+      item instanceof RegionMessage ? item.guarded(uid, trusted) : new RegionMessage([item]),
+    );
+  }
+
+  /**
+   * Sends a piece of a region as one message, zero-copy: what the other end sees are these very pages, if it
+   * takes them by {@link regions}. Leave them alone until it has released them. A block of a pool goes back into
+   * it then, and is the caller's no more; it can be sent to others as well, in the same turn.
+   * @param region all of it, or the piece that `range` says, in bytes
+   * @returns resolves, and never rejects, when the other end has released it, or is gone
+   * @throws at once: ERR_SHMLOOP_POOL when the block was freed or came back; ERR_SHMLOOP_GRANT when the link has
+   *   too many regions; as {@link send}
+   */
+  sendRegion(region: SharedRegion | PoolBlock, range: { offset?: number; length?: number } = {}): Promise<void> {
+    return this.#sendParts([region instanceof PoolBlock ? pieceOf(region, range) : outgoing({ region, ...range })]);
+  }
+
+  /**
+   * The same for a message of 1 to 1024 parts: bytes, which are copied at once, and pieces of regions.
+   * @throws as {@link sendRegion}
+   */
+  sendv(parts: readonly MessagePart[]): Promise<void> {
+    if (!Array.isArray(parts)) throw invalid('parts are an array');
+    return this.#sendParts(parts.map(outgoing));
+  }
+
+  /**
+   * Lets the other end map memory of this process. Send it the grant's `reference`, which it gives to {@link map}.
+   * A part of a region is what the other end's buffer shows, and no protection: who has a part has all of the
+   * region's memory. It ends with {@link Grant.revoke}, with the region, or with the channel.
+   * @throws ERR_SHMLOOP_GRANT when the region is not for that access, or the peer has 1024 grants already;
+   *   ERR_SHMLOOP_CLOSED; ERR_SHMLOOP_INVALID_ARGUMENT
+   */
+  async grant(region: SharedRegion, options: GrantOptions = {}): Promise<Grant> {
+    this.#checkOpen();
+    return this.#endpoint.lending.grants.grant(region, options);
+  }
+
+  /**
+   * Maps memory that the other end granted, zero-copy: what is live can change at any time, so that even
+   * `toString()` of it trusts the peer with this process. Each call makes a mapping of its own.
+   * @throws ERR_SHMLOOP_GRANT when there is no such grant on this channel, it was revoked, or too many are mapped;
+   *   ERR_SHMLOOP_UNTRUSTED when another user's process can change it and `trusted` is not set; ERR_SHMLOOP_REGION
+   *   when the memory is not as the peer says; ERR_SHMLOOP_CLOSED; ECONNRESET when the other end is gone;
+   *   ENOMEM, EMFILE as the kernel does; ERR_SHMLOOP_INVALID_ARGUMENT
+   */
+  async map(reference: string, options: MapOptions = {}): Promise<Mapping> {
+    const { trusted = false } = options;
+    checkFlag('trusted', trusted);
+    if (typeof reference !== 'string' || reference.length > MAX_REFERENCE) throw invalid('not a reference of a grant');
+    this.#checkOpen();
+    return this.#endpoint.lending.mappings.map(reference, trusted);
+  }
+
+  /** The grants of this channel's end that the other can map, or has mapped. */
+  grants(): GrantInfo[] {
+    return this.#endpoint.lending.grants.list();
   }
 
   /**
@@ -296,6 +366,12 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     if (length > port.peerMaxMessageSize) throw tooLarge(length, port.peerMaxMessageSize);
   }
 
+  #checkOpen(): void {
+    const { port, error } = this.#endpoint;
+    if (this.closed) throw error ?? new ShmloopError('ERR_SHMLOOP_CLOSED', 'the channel is closed');
+    if (port.isPeerGone) throw systemError('ECONNRESET', 'read', 'the peer closed the channel, or died');
+  }
+
   #checkReceive(): void {
     if (!this.canReceive) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not receive');
   }
@@ -306,9 +382,29 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     this.#taker = taker;
   }
 
-  #next(): Promise<IteratorResult<Buffer>> {
+  #sendParts(parts: readonly Outgoing[]): Promise<void> {
+    this.#checkSend(parts.reduce((sum, { length }) => sum + length, 0));
+    return this.#endpoint.sendParts(parts);
+  }
+
+  #iterate<T>(convert: (item: Item) => T): AsyncIterableIterator<T> {
+    const iterator: AsyncIterableIterator<T> = {
+      next: () => this.#next(convert),
+      return: async () => {
+        this.#taker = undefined;
+        return { value: undefined, done: true };
+      },
+      [Symbol.asyncIterator]: () => iterator,
+      [Symbol.asyncDispose]: async () => {
+        this.#taker = undefined;
+      },
+    } as AsyncIterableIterator<T>;
+    return iterator;
+  }
+
+  #next<T>(convert: (item: Item) => T): Promise<IteratorResult<T>> {
     const message = this.#endpoint.isAwaited ? undefined : this.#endpoint.takeInTurn();
-    if (message !== undefined) return Promise.resolve({ value: message, done: false });
+    if (message !== undefined) return Promise.resolve({ value: convert(message), done: false });
     if (this.#endpoint.isDrained) {
       const { error } = this.#endpoint;
       return error === undefined ? Promise.resolve({ value: undefined, done: true }) : Promise.reject(error);
@@ -316,7 +412,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     return new Promise((resolve, reject) => {
       this.#endpoint.wait({
         resolve: (next) =>
-          resolve(next === undefined ? { value: undefined, done: true } : { value: next, done: false }),
+          resolve(next === undefined ? { value: undefined, done: true } : { value: convert(next), done: false }),
         reject,
       });
     });

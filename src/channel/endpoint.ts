@@ -1,10 +1,14 @@
 import { ShmloopError, systemError } from '../errors.js';
 import { domain } from '../event/index.js';
-import type { Port, PortHandler } from '../link/index.js';
+import type { GrantMessage, Port, PortHandler } from '../link/index.js';
+import { toBytes } from './bytes.js';
 import { type FrameType, TYPE } from './framing.js';
 import { Intake, type Waiter } from './intake.js';
-import { invalid, type Limits } from './limits.js';
+import { Lending } from './lending.js';
+import type { Limits } from './limits.js';
+import type { Outgoing } from './parts.js';
 import { Receiver, type Sink } from './receiver.js';
+import { type Item, privateCopy, type RegionMessage } from './region-message.js';
 import { type RequestOptions, Requests } from './requests.js';
 import { Responder } from './responder.js';
 import { Sender } from './sender.js';
@@ -32,6 +36,7 @@ export class Endpoint implements PortHandler, Sink {
   readonly receiver: Receiver | undefined;
   readonly requests = new Requests();
   readonly responder: Responder;
+  readonly lending: Lending;
   /** Whether it ends by itself when the peer has ended. */
   answersEnd: boolean;
   readonly #intake = new Intake();
@@ -68,7 +73,12 @@ export class Endpoint implements PortHandler, Sink {
     });
     if (port.writer !== undefined) this.sender = new Sender(port.writer, (error) => this.finish(error as Error));
     if (port.reader !== undefined) this.receiver = new Receiver(port.reader, this, limits.maxMessageSize);
+    this.lending = new Lending(port, limits.maxMessageSize, {
+      release: (id) => this.#release(id),
+      arrived: () => this.#resume(),
+    });
     port.handler = this;
+    this.#hearEarly();
     if (port.isPeerGone) this.peerGone();
     if (!this.#isClosed) port.activate();
   }
@@ -129,6 +139,17 @@ export class Endpoint implements PortHandler, Sink {
       this.finish(error as Error);
       return false;
     }
+  }
+
+  /** Sends a message with parts in regions. @returns resolves when none of it is in use at the other end */
+  sendParts(parts: readonly Outgoing[]): Promise<void> {
+    // It goes nowhere then, and all of it is the caller's; blocks are taken over all the same, and so come back.
+    const isGone = this.#isClosed || this.port.isPeerGone;
+    const { outbox } = this.lending;
+    const { id, payload, released } = outbox.add(parts);
+    if (isGone) outbox.released(id);
+    else this.send(TYPE.region, id, payload);
+    return released;
   }
 
   /** Sends a message and publishes it, if that can be done at once. @returns whether it was */
@@ -204,12 +225,12 @@ export class Endpoint implements PortHandler, Sink {
     this.receiver.isPooled = false;
     const message = this.#takeOne() ?? this.#pull();
     this.receiver.isPooled = true;
-    return message;
+    return message && privateCopy(message);
   }
 
   /** The next message, if there is one already and this turn has had no more than its share. */
-  takeInTurn(): Buffer | undefined {
-    if (!this.#intake.isEmpty) return this.#intake.take();
+  takeInTurn(): Item | undefined {
+    if (!this.#intake.isEmpty) return this.#intake.takeItem();
     if (this.#isClosed || this.#pulls >= PULLS_A_TURN) return undefined;
     this.#pulls++;
     return this.#pull();
@@ -292,6 +313,7 @@ export class Endpoint implements PortHandler, Sink {
 
   peerGone(): void {
     this.#isQuiet = false;
+    this.lending.peerGone(this.#reset());
     const lost = this.sender?.close() ?? 0;
     const isSending = this.sender !== undefined && !this.#isEndSent;
     this.#isCut = lost > 0 || (isSending && (this.receiver === undefined || this.limits.allowHalfOpen));
@@ -299,16 +321,24 @@ export class Endpoint implements PortHandler, Sink {
     if (this.receiver === undefined) this.finish(this.#isCut ? this.#reset() : undefined);
   }
 
+  granted(said: GrantMessage): void {
+    this.lending.hear(said);
+  }
+
   // --- Sink: called while the ring is being read, so nothing here runs code of the application
 
   accepts(type: number): boolean {
-    if (type === TYPE.message) return this.#intake.accepts(this.#isAwaited());
+    if (this.lending.inbox.isPending && (type === TYPE.message || type === TYPE.region || type === TYPE.end))
+      return false;
+    if (type === TYPE.message || type === TYPE.region) return this.#intake.accepts(this.#isAwaited());
     if (type === TYPE.request) return this.#acceptsRequest();
     return true;
   }
 
   receive(type: number, id: number, data: Buffer): void {
     if (type === TYPE.message) this.#intake.add(data);
+    else if (type === TYPE.region) this.#receiveRegion(this.lending.inbox.receive(id, data));
+    else if (type === TYPE.release) this.#released(id);
     else if (type === TYPE.request) this.responder.add(id, data);
     else if (type === TYPE.reply || type === TYPE.failure) this.#settleRequest(type, id, data);
     else this.responder.cancel(id);
@@ -337,8 +367,9 @@ export class Endpoint implements PortHandler, Sink {
     if (this.sender?.isReserved) this.port.isPeerRingLost = true;
     this.sender?.close();
     this.receiver?.close();
-    this.port.release();
     const reason = error ?? new ShmloopError('ERR_SHMLOOP_CLOSED', 'the channel is closed');
+    this.lending.close(reason);
+    this.port.release();
     this.requests.rejectAll(reason);
     this.responder.abortAll();
     for (const { reject } of this.#drainWaiters.splice(0)) reject(reason);
@@ -368,10 +399,45 @@ export class Endpoint implements PortHandler, Sink {
 
   /** Whether somebody waits for what may come behind messages that nobody takes. */
   #isAwaited(): boolean {
-    return this.responder.handler !== undefined || this.requests.size > 0;
+    return this.responder.handler !== undefined || this.requests.size > 0 || this.lending.outbox.size > 0;
+  }
+
+  #hearEarly(): void {
+    try {
+      this.port.hearEarly();
+    } catch (error) {
+      this.finish(error as Error);
+    }
+  }
+
+  #receiveRegion(message: RegionMessage | undefined): void {
+    if (message !== undefined) this.#intake.add(message);
+  }
+
+  /** A region came that a message waited for. */
+  #resume(): void {
+    try {
+      this.#receiveRegion(this.lending.inbox.resume());
+    } catch (error) {
+      return this.finish(error as Error);
+    }
+    this.#wantMore();
+  }
+
+  /** The application needs a message in regions no more: the other end hears of it, also where nothing can be sent. */
+  #release(id: number): void {
+    if (this.sender === undefined || this.isEnding || this.#isClosed) this.port.tell({ kind: 'released', ring: id });
+    else this.send(TYPE.release, id, NOTHING);
+    if (this.#isEndDelivered) this.#settle();
+  }
+
+  #released(id: number): void {
+    this.lending.outbox.released(id);
+    domain.yieldSoon();
   }
 
   #takeOne(): Buffer | undefined {
+    if (this.lending.inbox.isPending) return undefined;
     try {
       return this.receiver?.takeOnly();
     } catch (error) {
@@ -381,7 +447,7 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   /** Takes what there is, and gives the first message of it. */
-  #pull(): Buffer | undefined {
+  #pull(): Item | undefined {
     this.#intake.isPulling = true;
     try {
       this.receiver?.fill();
@@ -393,7 +459,7 @@ export class Endpoint implements PortHandler, Sink {
     // The rest of what came with it is the next turn's.
     if (this.responder.isWaiting || this.receiver?.isEnded || this.#intake.isAwaited) this.#wantMore();
     if (this.#intake.isEmpty) this.#settle();
-    return this.#intake.take();
+    return this.#intake.takeItem();
   }
 
   #drain(): void {
@@ -419,7 +485,8 @@ export class Endpoint implements PortHandler, Sink {
     const { receiver } = this;
     if (receiver?.isEnded && this.#intake.isEmpty && !this.#isEndDelivered) this.#deliverEnd();
     const isReceived = receiver === undefined || this.#isEndDelivered;
-    if (isReceived && receiver !== undefined && this.answersEnd && this.responder.running === 0) {
+    const isAtWork = this.responder.running > 0 || this.lending.inbox.held > 0;
+    if (isReceived && receiver !== undefined && this.answersEnd && !isAtWork) {
       this.end().catch(ignore);
     }
     if (isReceived && (this.sender === undefined || this.#isEndSent)) this.finish();
@@ -432,6 +499,7 @@ export class Endpoint implements PortHandler, Sink {
     if (isReceived) return this.finish(this.#isCut ? this.#reset() : undefined);
     // The end is here, and comes after the messages that nobody has taken yet.
     if (this.receiver?.isEnded) return;
+    if (this.lending.inbox.isPending) return this.finish(this.#reset());
     try {
       if (this.receiver?.isEmpty()) this.finish(this.#reset());
       else if (this.receiver?.isStalled) this.requests.rejectAll(this.#reset());
@@ -464,6 +532,7 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #isInUse(): boolean {
+    if (this.lending.isInUse) return true;
     return this.#intake.isConsumed || this.#isAwaited() || this.#drainWaiters.length > 0;
   }
 
@@ -521,13 +590,6 @@ export class Endpoint implements PortHandler, Sink {
   #reset(): Error {
     return systemError('ECONNRESET', 'read', 'the peer ended or closed the channel, or died');
   }
-}
-
-/** @throws ERR_SHMLOOP_INVALID_ARGUMENT when it is neither bytes nor a string */
-export function toBytes(data: Uint8Array | string): Uint8Array {
-  if (data instanceof Uint8Array) return data;
-  if (typeof data === 'string') return Buffer.from(data);
-  throw invalid(`a message is a Uint8Array or a string, not ${typeof data}`);
 }
 
 export function tooLarge(length: number, limit: number): ShmloopError {

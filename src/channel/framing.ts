@@ -15,12 +15,16 @@ export const TYPE = {
   large: 7,
   /** A part of the large message announced last. */
   part: 8,
+  /** A message with parts in regions. */
+  region: 9,
+  /** One of these, told by its id, is not in use any more. */
+  release: 10,
 } as const;
 
 export type FrameType = (typeof TYPE)[keyof typeof TYPE];
 
 /** Types that a large message can have. */
-export const CARRIERS: readonly number[] = [TYPE.message, TYPE.request, TYPE.reply, TYPE.failure];
+export const CARRIERS: readonly number[] = [TYPE.message, TYPE.request, TYPE.reply, TYPE.failure, TYPE.region];
 
 /** Bytes in a `large` frame: type, length. */
 export const LARGE_LENGTH = 8;

@@ -1,4 +1,5 @@
 import { Queue } from './queue.js';
+import { type Item, privateCopy, RegionMessage } from './region-message.js';
 
 /** Messages set aside at a time for who pulls them one by one. */
 const PULL_MESSAGES = 256;
@@ -7,7 +8,7 @@ const ASIDE_BYTES = 1024 * 1024;
 
 /** Settles a promise of the next message; nothing is the end. */
 export interface Waiter {
-  resolve(message: Buffer | undefined): void;
+  resolve(message: Item | undefined): void;
   reject(error: Error): void;
 }
 
@@ -22,7 +23,7 @@ export class Intake {
   show: ((message: Buffer) => void) | undefined;
   /** Set while a caller takes what there is. */
   isPulling = false;
-  readonly #messages = new Queue<Buffer>();
+  readonly #messages = new Queue<Item>();
   #bytes = 0;
   readonly #waiters = new Queue<Waiter>();
   #thrown: { error: unknown } | undefined;
@@ -54,12 +55,18 @@ export class Intake {
     return isAwaited && this.#bytes < ASIDE_BYTES;
   }
 
-  add(message: Buffer): void {
+  add(message: Item): void {
     this.#messages.push(message);
     this.#bytes += message.length;
   }
 
+  /** The next message in private memory. */
   take(): Buffer | undefined {
+    const message = this.takeItem();
+    return message && privateCopy(message);
+  }
+
+  takeItem(): Item | undefined {
     const message = this.#messages.shift();
     if (message !== undefined) this.#bytes -= message.length;
     return message;
@@ -67,7 +74,7 @@ export class Intake {
 
   /** Drops what was not taken. */
   clear(): void {
-    this.#messages.clear();
+    for (const message of this.#messages.clear()) if (message instanceof RegionMessage) message.release();
     this.#bytes = 0;
   }
 
@@ -94,7 +101,7 @@ export class Intake {
     const before = this.#messages.length;
     while (this.push !== undefined && !this.isEmpty) this.push(this.take() as Buffer);
     while (this.show !== undefined && !this.isEmpty) this.show(this.take() as Buffer);
-    while (this.isAwaited && !this.isEmpty) this.#waiters.shift()?.resolve(this.take());
+    while (this.isAwaited && !this.isEmpty) this.#waiters.shift()?.resolve(this.takeItem());
     return this.#messages.length < before;
   }
 

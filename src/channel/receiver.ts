@@ -217,9 +217,11 @@ export class Receiver {
       case TYPE.request:
       case TYPE.reply:
       case TYPE.failure:
+      case TYPE.region:
         this.#checkMessage(length);
         return this.#sink.receive(type, id, buffer.subarray(from, from + length));
       case TYPE.cancel:
+      case TYPE.release:
         return this.#sink.receive(type, id, buffer.subarray(from, from));
       case TYPE.large:
         return this.#announced(id, buffer.subarray(from, from + length));

@@ -1,8 +1,8 @@
 export type { Credentials } from './credentials.js';
 export { Link, type OpenOptions } from './link.js';
-export type { Direction } from './messages.js';
+export type { Direction, Message } from './messages.js';
 export { PROTOCOL_VERSION } from './messages.js';
-export { Port, type PortHandler } from './port.js';
+export { type GrantMessage, Port, type PortHandler } from './port.js';
 export { pumpAll, pumpables } from './pump.js';
 export { dial, dialAbstract, Listener } from './rendezvous.js';
 export { type Service, type Shared, services, topics } from './services.js';

@@ -181,6 +181,11 @@ export class Link implements Pollable, PortLink {
     this.#setIdle(TELL_LINGER);
   }
 
+  tellOfGrant(message: Partial<Message> & { kind: Kind }, descriptor?: Descriptor, sent?: () => void): void {
+    if (this.#isClosed) return sent?.();
+    this.#control.send(message, descriptor === undefined ? [] : [descriptor], sent);
+  }
+
   /** Handles the control messages that wait: for a blocked thread, whose event loop does not. */
   pump(): void {
     this.#control.pump();
@@ -216,6 +221,13 @@ export class Link implements Pollable, PortLink {
           return this.#onBye();
         case 'tell':
           return topics.get(message.text.split(' ', 1)[0] as string)?.(this, message.text);
+        case 'map':
+        case 'mapped':
+        case 'unmapped':
+        case 'revoked':
+        case 'pass':
+        case 'released':
+          return this.#onGrant(message, descriptors.shift(), areLost);
         default:
           throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer sent ${message.kind} on an open link`);
       }
@@ -335,6 +347,15 @@ export class Link implements Pollable, PortLink {
     if (!port.isReleased) this.activate(port);
   }
 
+  #onGrant(message: Message, descriptor: Descriptor | undefined, isLost: boolean): void {
+    const port = this.#ports[message.port];
+    if (port === undefined || port.isPeerGone) {
+      descriptor?.close();
+      throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer speaks of a channel that it does not have');
+    }
+    port.hear({ message, descriptor, isLost });
+  }
+
   /** The peer has no channels on this link. Neither have we: close. Else our `open` is on its way, and keeps it. */
   #onBye(): void {
     if (this.#used > 0) return;
@@ -368,6 +389,7 @@ export class Link implements Pollable, PortLink {
     if (port.peerRing !== undefined) port.peerRing.isUsed = false;
     if (port.ring !== undefined) this.#freeRing(port.ring, !this.#isClosed && !port.isRingLost);
     this.#giveNumber(port.number);
+    port.onFreed?.();
   }
 
   #freeRing(ring: OwnRing, isReusable: boolean): void {

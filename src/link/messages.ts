@@ -23,6 +23,12 @@ const KINDS = [
   'forget',
   'bye',
   'tell',
+  'map',
+  'mapped',
+  'unmapped',
+  'revoked',
+  'pass',
+  'released',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -50,14 +56,14 @@ export interface Message {
   port: number;
   /** In `accept`: the port of its sender. */
   peerPort: number;
-  /** The ring that the sender of this message reads from. */
+  /** The ring that the sender of this message reads from; in what is said of grants, a grant or a request for one. */
   ring: number;
   /** Its capacity in bytes; 0 when it does not receive. */
   capacity: number;
   /** The largest message that its sender receives, in bytes. */
   maxMessageSize: number;
   reason: Reason;
-  /** The name in `open`; the domain in `hello` and `welcome`; in `tell` what is between their topic's two ends. */
+  /** The name in `open`; the domain in `hello` and `welcome`; in `tell` what is between their topic's two ends; of grants, what they are. */
   text: string;
 }
 

@@ -1,6 +1,8 @@
+import { ShmloopError } from '../errors.js';
 import type { Descriptor } from '../native.js';
 import { RingReader, RingWriter } from '../ring/index.js';
 import type { Credentials } from './credentials.js';
+import type { Kind, Message } from './messages.js';
 import type { PeerRing } from './peer-rings.js';
 import type { OwnRing } from './ring-pool.js';
 
@@ -15,7 +17,23 @@ export interface PortHandler {
    * @param error when this side closed the link because of it
    */
   peerGone(error?: Error): void;
+  /**
+   * The other end says something of its grants, or of those that it uses; takes the descriptor. What it throws
+   * ends the link.
+   */
+  granted?(said: GrantMessage): void;
 }
+
+/** What one end of a channel says to the other about memory. */
+export interface GrantMessage {
+  readonly message: Message;
+  readonly descriptor: Descriptor | undefined;
+  /** There was one, and this process could not take it (EMFILE). */
+  readonly isLost: boolean;
+}
+
+/** What may come of grants before the channel is there to hear it. */
+const MAX_EARLY = 64;
 
 /** What a port needs of its link. */
 export interface PortLink {
@@ -25,6 +43,8 @@ export interface PortLink {
   release(port: Port): void;
   reference(change: 1 | -1): void;
   pump(): void;
+  /** @param sent is called once the descriptor is not needed any more */
+  tellOfGrant(message: Partial<Message> & { kind: Kind }, descriptor?: Descriptor, sent?: () => void): void;
 }
 
 /**
@@ -52,6 +72,11 @@ export class Port {
   /** This side has none for the peer's. */
   isPeerRingLost = false;
   #isReferenced = false;
+  /** Called when both ends have let go: nothing of this channel is in use any more. */
+  onFreed: (() => void) | undefined;
+  #early: GrantMessage[] = [];
+  #holds = 0;
+  #isLeaving = false;
 
   constructor(
     readonly link: PortLink,
@@ -74,16 +99,54 @@ export class Port {
     this.link.activate(this);
   }
 
-  /** Lets go of both rings; the handler is not called again. */
+  /** Lets go of both rings, once nothing {@link hold}s them; the handler is not called again. */
   release(): void {
-    if (this.isReleased) return;
+    if (this.isReleased || this.#isLeaving) return;
     this.unref();
+    this.handler = undefined;
+    this.#isLeaving = true;
     this.shared?.descriptor.close();
-    this.link.release(this);
+    for (const { descriptor } of this.#early.splice(0)) descriptor?.close();
+    if (this.#holds === 0) this.link.release(this);
+  }
+
+  /** Memory of the peer is in use here: it shall not hear that this end has let go. */
+  hold(): void {
+    this.#holds++;
+  }
+
+  /** Takes a {@link hold} back. */
+  unhold(): void {
+    if (--this.#holds === 0 && this.#isLeaving) this.link.release(this);
+  }
+
+  /** Says something of grants to the other end, unless this one has let go. @param sent as the link has it */
+  tell(message: Partial<Message> & { kind: Kind }, descriptor?: Descriptor, sent?: () => void): void {
+    if (this.isReleased) sent?.();
+    else this.link.tellOfGrant({ ...message, port: this.peerPort }, descriptor, sent);
+  }
+
+  /** Takes what the other end says of grants, and the descriptor. @throws ERR_SHMLOOP_PROTOCOL, ERR_SHMLOOP_REGION */
+  hear(said: GrantMessage): void {
+    if (this.isReleased || this.#isLeaving) return said.descriptor?.close();
+    if (this.handler !== undefined) {
+      if (this.handler.granted !== undefined) return this.handler.granted(said);
+      said.descriptor?.close();
+      throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer speaks of grants where there are none');
+    }
+    this.#early.push(said);
+    if (this.#early.length > MAX_EARLY) {
+      throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer passes more memory than can wait');
+    }
+  }
+
+  /** Hands over what was heard before there was a handler. @throws as {@link hear} */
+  hearEarly(): void {
+    for (let said = this.#early.shift(); said !== undefined; said = this.#early.shift()) this.hear(said);
   }
 
   ref(): void {
-    if (this.#isReferenced || this.isReleased) return;
+    if (this.#isReferenced || this.isReleased || this.#isLeaving) return;
     this.#isReferenced = true;
     this.link.reference(1);
   }

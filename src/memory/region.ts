@@ -2,14 +2,11 @@ import { ShmloopError } from '../errors.js';
 import { PAGE, RING } from '../layout.js';
 import { type Descriptor, native } from '../native.js';
 
-const SEAL = { seal: 1, shrink: 2, grow: 4, futureWrite: 16 } as const;
+export const SEAL = { seal: 1, shrink: 2, grow: 4, write: 8, futureWrite: 16 } as const;
 const REQUIRED_SEALS = SEAL.seal | SEAL.shrink | SEAL.grow;
 
-/** How a region is laid out in memory. */
-export type Layout = 'plain' | 'ring';
-
-/** What others than its creator may do with a region. */
-export type Access = 'write' | 'read';
+/** How a region is laid out in memory; what is written to a private one stays in this process. */
+export type Layout = 'plain' | 'private' | 'ring';
 
 /**
  * Shared memory that crosses a link: a sealed memfd, mapped once in this domain.
@@ -33,15 +30,19 @@ export class Region {
    * Creates, maps and seals a region. The descriptor is there to be passed once,
    * and closed then: a mapping needs none.
    * @param length bytes, a multiple of 4096
-   * @param access `read`: sealed so that no other mapping of it can be written, of whatever process
+   * @param seals those that it has from the start
    * @throws ENOMEM, EMFILE, ENFILE as the kernel does
    */
-  static create(length: number, layout: Layout, access: Access = 'write'): { region: Region; descriptor: Descriptor } {
+  static create(
+    length: number,
+    layout: Layout,
+    seals: number = REQUIRED_SEALS,
+  ): { region: Region; descriptor: Descriptor } {
     const descriptor = native().createMemory('shmloop', length);
     let region: Region | undefined;
     try {
       region = new Region(mapAs(descriptor, length, layout), length);
-      native().sealMemory(descriptor, REQUIRED_SEALS | (access === 'read' ? SEAL.futureWrite : 0));
+      native().sealMemory(descriptor, seals);
       return { region, descriptor };
     } catch (error) {
       region?.retire();
@@ -53,17 +54,13 @@ export class Region {
   /**
    * Maps a region that a peer passed, after checking it; takes the descriptor.
    * @param length the size that the protocol demands: never a value from shared memory
-   * @param access `read`: mapped read-only, without a mirror
+   * @param seals those that it must have besides the ones of any region
    * @throws ERR_SHMLOOP_REGION when it is not sealed, not on tmpfs, or of another size
    */
-  static adopt(descriptor: Descriptor, length: number, layout: Layout, access: Access = 'write'): Region {
+  static adopt(descriptor: Descriptor, length: number, layout: Layout, seals = 0): Region {
     try {
-      verify(descriptor, length);
-      const isReadOnly = access === 'read';
-      return new Region(
-        isReadOnly ? native().mapMemory(descriptor, length, true) : mapAs(descriptor, length, layout),
-        length,
-      );
+      verify(descriptor, length, REQUIRED_SEALS | seals);
+      return new Region(mapAs(descriptor, length, layout), length);
     } finally {
       descriptor.close();
     }
@@ -106,14 +103,14 @@ export class Region {
 }
 
 function mapAs(descriptor: Descriptor, length: number, layout: Layout): ArrayBuffer {
-  if (layout === 'plain') return native().mapMemory(descriptor, length);
+  if (layout !== 'ring') return native().mapMemory(descriptor, length, layout === 'private');
   return native().mapRing(descriptor, RING.controlLength, length - RING.controlLength);
 }
 
-function verify(descriptor: Descriptor, length: number): void {
+function verify(descriptor: Descriptor, length: number, required: number): void {
   const [size, seals, tmpfs] = native().inspectMemory(descriptor);
   if (!tmpfs || seals === -1) throw new ShmloopError('ERR_SHMLOOP_REGION', 'the region is not a sealable memfd');
-  if ((seals & REQUIRED_SEALS) !== REQUIRED_SEALS) {
+  if ((seals & required) !== required) {
     throw new ShmloopError('ERR_SHMLOOP_REGION', `the region is not sealed: seals ${seals}`);
   }
   if (size !== length || length % PAGE !== 0) {

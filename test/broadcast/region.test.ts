@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BroadcastMemory, loadPosition, storePosition } from '../../src/broadcast/broadcast-memory.js';
+import { BroadcastMemory, loadPosition, SEALS, storePosition } from '../../src/broadcast/broadcast-memory.js';
 import { ReaderCursor, WriterCursor } from '../../src/broadcast/cursor.js';
 import { readTerms } from '../../src/broadcast/options.js';
 import type { BroadcastReader } from '../../src/broadcast/reader.js';
 import { BROADCAST, CURSOR, PAGE, RECORD, recordLength } from '../../src/layout.js';
-import { Region } from '../../src/memory/index.js';
+import { Region, SHARING_SEALS } from '../../src/memory/index.js';
 import { native } from '../../src/native.js';
 import { store } from '../../src/words.js';
 import { makeBroadcast, readAll } from '../support/broadcast.js';
@@ -132,14 +132,14 @@ describe('a broadcast region', () => {
   });
 
   test('has memory that readers cannot write, not even through its descriptor', () => {
-    const { region, descriptor } = Region.create(PAGE, 'plain', 'read');
+    const { region, descriptor } = Region.create(PAGE, 'plain', SEALS);
     const path = `/proc/${process.pid}/fd/${descriptor.number}`;
     const run = (program: string, args: string[]) => execFileSync(program, args, { stdio: 'pipe' });
     expect(() => native().mapMemory(descriptor, PAGE)).toThrow(expect.objectContaining({ code: 'EPERM' }));
     expect(() => run('dd', ['if=/dev/zero', `of=${path}`, 'bs=1', 'count=1', 'conv=notrunc'])).toThrow(/not permitted/);
     expect(() => run('fallocate', ['-p', '-l', '4096', path])).toThrow(/not permitted/);
     new Uint8Array(region.memory)[0] = 7;
-    const theirs = Region.adopt(descriptor, PAGE, 'plain', 'read');
+    const theirs = Region.adopt(descriptor, PAGE, 'private', SHARING_SEALS.read);
     expect(new Uint8Array(theirs.memory)[0]).toBe(7);
   });
 });
@@ -272,6 +272,6 @@ describe('a cursor', () => {
 });
 
 test('the memory of a broadcast region begins with its control page', () => {
-  const { region } = Region.create(PAGE + BROADCAST.controlLength, 'plain', 'read');
+  const { region } = Region.create(PAGE + BROADCAST.controlLength, 'plain', SEALS);
   expect(new BroadcastMemory(region).capacity).toBe(PAGE);
 });

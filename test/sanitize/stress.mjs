@@ -48,7 +48,7 @@ function memoryAndErrors(addon) {
   assert.equal(addon.inspectMemory(descriptor)[0], REGION);
   const ring = addon.mapRing(descriptor, PAGE, CAPACITY);
   const plain = addon.mapMemory(descriptor, REGION);
-  addon.unmapMemory(addon.mapMemory(descriptor, REGION, true));
+  const own = addon.mapMemory(descriptor, REGION, true);
   addon.hideMapping(ring);
   addon.showMapping(ring);
   assert.throws(() => addon.hideMapping(new ArrayBuffer(8)));
@@ -57,6 +57,11 @@ function memoryAndErrors(addon) {
   const mirrored = new Uint8Array(ring);
   mirrored[PAGE + CAPACITY + 7] = 42;
   assert.equal(new Uint8Array(plain)[PAGE + 7], 42);
+  new Uint8Array(own)[PAGE + 7] = 43;
+  assert.equal(new Uint8Array(plain)[PAGE + 7], 42);
+  addon.remapMemory(own, descriptor, false);
+  assert.equal(new Uint8Array(own)[PAGE + 7], 42);
+  assert.throws(() => addon.remapMemory(new ArrayBuffer(8), descriptor, true));
 
   for (let length = 0; length < 600; length += 37) {
     const offset = length % 65;

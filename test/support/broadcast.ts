@@ -1,8 +1,8 @@
-import { BroadcastMemory, broadcastFileLength } from '../../src/broadcast/broadcast-memory.js';
+import { BroadcastMemory, broadcastFileLength, SEALS } from '../../src/broadcast/broadcast-memory.js';
 import { BroadcastReader } from '../../src/broadcast/reader.js';
 import { BroadcastWriter } from '../../src/broadcast/writer.js';
 import { PAGE } from '../../src/layout.js';
-import { Region } from '../../src/memory/index.js';
+import { Region, SHARING_SEALS } from '../../src/memory/index.js';
 
 export interface Broadcast {
   writer: BroadcastWriter;
@@ -15,8 +15,8 @@ export interface Broadcast {
 /** A broadcast region whose ends map the memory for themselves, as processes do. @param start its first position */
 export function makeBroadcast(capacity: number = PAGE, start = 0): Broadcast {
   const length = broadcastFileLength(capacity);
-  const { region, descriptor } = Region.create(length, 'plain', 'read');
-  const theirs = new BroadcastMemory(Region.adopt(descriptor, length, 'plain', 'read'));
+  const { region, descriptor } = Region.create(length, 'plain', SEALS);
+  const theirs = new BroadcastMemory(Region.adopt(descriptor, length, 'private', SHARING_SEALS.read));
   const memory = new BroadcastMemory(region);
   const writer = new BroadcastWriter(memory, start);
   return { writer, memory, join: () => new BroadcastReader(theirs, writer.newest, writer.newestSequence) };

@@ -1,0 +1,8 @@
+import { invalid } from './limits.js';
+
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT when it is neither bytes nor a string */
+export function toBytes(data: unknown): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (typeof data === 'string') return Buffer.from(data);
+  throw invalid(`a message is a Uint8Array or a string, not ${typeof data}`);
+}

@@ -1,0 +1,70 @@
+import type { GrantMessage, Port } from '../link/index.js';
+import { broken } from './grant-messages.js';
+import { Grants } from './grants.js';
+import { Inbox, type InboxHooks } from './inbox.js';
+import { Mappings } from './mappings.js';
+import { Outbox } from './outbox.js';
+
+/** The memory that the two ends of a channel let each other use. */
+export class Lending {
+  readonly grants: Grants;
+  readonly mappings: Mappings;
+  readonly outbox: Outbox;
+  readonly inbox: Inbox;
+
+  constructor(port: Port, maxMessageSize: number, hooks: InboxHooks) {
+    this.grants = new Grants(port);
+    this.mappings = new Mappings(port);
+    this.outbox = new Outbox(this.grants);
+    this.inbox = new Inbox(port, maxMessageSize, hooks);
+    port.onFreed = () => this.#freed();
+  }
+
+  /** Whether either end uses, or can use, memory of the other's. */
+  get isInUse(): boolean {
+    return this.grants.isInUse || this.mappings.isInUse || this.outbox.size > 0 || this.inbox.held > 0;
+  }
+
+  /** Takes what the other end says. @throws ERR_SHMLOOP_PROTOCOL, ERR_SHMLOOP_REGION */
+  hear(said: GrantMessage): void {
+    const { message, descriptor } = said;
+    switch (message.kind) {
+      case 'map':
+        return this.grants.asked(said);
+      case 'mapped':
+        return this.mappings.answered(said);
+      case 'unmapped':
+        return this.grants.unmapped(said);
+      case 'revoked':
+        descriptor?.close();
+        if (!this.inbox.revoked(message.ring)) this.mappings.revoked(message.ring);
+        return;
+      case 'pass':
+        return this.inbox.passed(said);
+      case 'released':
+        descriptor?.close();
+        return this.outbox.released(message.ring);
+      default:
+        descriptor?.close();
+        throw broken(`${message.kind} where it speaks of grants`);
+    }
+  }
+
+  /** The other end let go of all that it had mapped, and grants nothing any more. */
+  peerGone(reason: Error): void {
+    this.#freed();
+    this.mappings.close(reason);
+  }
+
+  /** The channel is over at this end. */
+  close(reason: Error): void {
+    this.grants.close();
+    this.mappings.close(reason);
+    this.inbox.close();
+  }
+
+  #freed(): void {
+    this.outbox.freed();
+    this.grants.freed();
+  }
+}

@@ -1,0 +1,421 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { type Channel, createRegion, type RegionMessage, RegionPool } from '../../src/index.js';
+import { closed } from '../support/agent.js';
+import { useFarEnds } from './far-ends.js';
+
+const far = useFarEnds();
+const coded = (code: string) => expect.objectContaining({ code });
+const SIZE = 3 * 1024 * 1024;
+
+/** The next message of a channel that takes them where they are. */
+async function next(messages: AsyncIterator<RegionMessage>): Promise<RegionMessage> {
+  return (await messages.next()).value;
+}
+
+/** How often a process has memory of that size mapped. */
+function mapsOf(pid: number): number {
+  const sizes = [...readFileSync(`/proc/${pid}/maps`, 'utf8').matchAll(/^(\w+)-(\w+) .*memfd:shmloop/gm)];
+  return sizes.filter(([, from = '', to = '']) => Number.parseInt(to, 16) - Number.parseInt(from, 16) === SIZE).length;
+}
+
+/** Whether a promise is settled by the time that the event loop has turned a few times. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  void promise.then(() => {
+    settled = true;
+  });
+  for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+  return settled;
+}
+
+describe('a message in a region', () => {
+  test("is seen where it is, and is the sender's again when it is released", async () => {
+    const { channel, run } = await far.open(async (peer, { told, say }) => {
+      const { value: message } = await peer.regions().next();
+      say([message.length, message.immutable, message.buffer.toString('latin1', 0, 5)]);
+      await told();
+      say(message.buffer.toString('latin1', 0, 5));
+      await told();
+      message.release();
+      message.release();
+    });
+    using region = createRegion(SIZE);
+    region.buffer.write('.first', 4095);
+    const released = channel.sendRegion(region, { offset: 4096, length: 5000 });
+    expect(await run.said()).toEqual([5000, false, 'first']);
+    region.buffer.write('later', 4096);
+    run.tell();
+    expect(await run.said()).toBe('later');
+    expect(await isSettled(released)).toBe(false);
+    run.tell();
+    await released;
+  });
+
+  test('maps its region once, however many there are, until that is closed', async () => {
+    const { channel, run, agent } = await far.open(async (peer, { say }) => {
+      let sum = 0;
+      for await (const message of peer.regions()) {
+        sum += message.buffer[0] as number;
+        message.release();
+        if (sum % 100 === 0) say(sum);
+      }
+    });
+    const region = createRegion(SIZE);
+    region.buffer[0] = 1;
+    for (let i = 0; i < 100; i++) void channel.sendRegion(region, { length: 64 });
+    expect(await run.said()).toBe(100);
+    expect(mapsOf(agent.pid)).toBe(1);
+    expect(channel.grants()).toMatchObject([{ reference: undefined, maps: 1, length: SIZE }]);
+    // Those that are on their way are still seen.
+    for (let i = 0; i < 100; i++) void channel.sendRegion(region, { length: 64 });
+    region.close();
+    expect(await run.said()).toBe(200);
+    while (channel.grants().length > 0) await new Promise(setImmediate);
+    expect(mapsOf(agent.pid)).toBe(0);
+    expect(() => channel.sendRegion(region)).toThrow(coded('ERR_SHMLOOP_CLOSED'));
+  });
+
+  test.each(['message', 'iteration', 'consume'])('is a private copy for who takes messages by %s', async (way) => {
+    const [near, other] = await far.pair();
+    using region = createRegion(SIZE);
+    region.buffer.write('region');
+    const taken = new Promise<Buffer>((resolve) => {
+      if (way === 'message') other.once('message', resolve);
+      else if (way === 'consume') other.consume((view) => resolve(Buffer.from(view)));
+      else
+        void other[Symbol.asyncIterator]()
+          .next()
+          .then(({ value }) => resolve(value));
+    });
+    await near.sendv(['a ', { region, length: 6 }, '!']);
+    region.buffer.fill(0);
+    expect((await taken).toString()).toBe('a region!');
+  });
+
+  test('is a private copy for who waits for it with its thread blocked', async () => {
+    const { channel, run } = await far.open(async (peer) => peer.receiveSync(10_000)?.toString());
+    using region = createRegion(SIZE);
+    region.buffer.write('region');
+    await channel.sendRegion(region, { length: 6 });
+    expect(await run.result).toBe('region');
+  });
+
+  test('has parts: bytes, which are copied at once, and pieces of regions', async () => {
+    const [near, other] = await far.pair();
+    using region = createRegion(SIZE);
+    using another = createRegion(4096).seal();
+    region.buffer.write('one, two');
+    const small = Buffer.from('small');
+    void near.sendv([small, { region, length: 3 }, '', { region, offset: 5, length: 3 }, another]);
+    small.fill(0);
+    const message = await next(other.regions());
+    const texts = message.buffers.map((buffer) => buffer.toString('latin1', 0, 5));
+    expect(texts).toEqual(['small', 'one', '', 'two', '\0\0\0\0\0']);
+    expect([message.length, message.buffer.length, message.immutable]).toEqual([4107, 4107, false]);
+    message.release();
+  });
+
+  test('that has large parts of its own goes in parts', async () => {
+    const [near, other] = await far.pair();
+    using region = createRegion(SIZE);
+    region.buffer.fill(2);
+    void near.sendv([Buffer.alloc(5_000_000, 1), region]);
+    const message = await next(other.regions());
+    expect(message.buffers[0]?.equals(Buffer.alloc(5_000_000, 1))).toBe(true);
+    expect(message.buffers[1]?.equals(Buffer.alloc(SIZE, 2))).toBe(true);
+    message.release();
+  });
+
+  test('comes in order with other messages, which come likewise', async () => {
+    const [near, other] = await far.pair();
+    using region = createRegion(SIZE);
+    for (let i = 0; i < 50; i++) {
+      region.buffer[i] = i;
+      near.send(Buffer.from([i]));
+      void near.sendRegion(region, { offset: i, length: 1 });
+    }
+    void near.end();
+    const seen: number[] = [];
+    for await (using message of other.regions()) seen.push(message.buffer[0] as number);
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => i >> 1));
+  });
+
+  test('goes over a one-way channel, too', async () => {
+    const server = await far.bind('one-way', { direction: 'receive' });
+    const near = await far.connect('one-way');
+    const other = await far.accept(server);
+    using region = createRegion(SIZE);
+    const released = near.sendRegion(region);
+    (await next(other.regions())).release();
+    await released;
+  });
+
+  test('larger than the other end takes is not sent', async () => {
+    const [near] = await far.pair({ far: { maxMessageSize: 4096 } });
+    using region = createRegion(SIZE);
+    expect(() => near.sendRegion(region, { length: 4097 })).toThrow(coded('ERR_SHMLOOP_MESSAGE_SIZE'));
+    expect(() => near.sendv([region])).toThrow(coded('ERR_SHMLOOP_MESSAGE_SIZE'));
+  });
+
+  test('of nothing, or of what is none, is not sent', async () => {
+    const [near] = await far.pair();
+    using region = createRegion(SIZE);
+    const invalid = coded('ERR_SHMLOOP_INVALID_ARGUMENT');
+    expect(() => near.sendRegion(region, { offset: SIZE })).toThrow(invalid);
+    expect(() => near.sendRegion({} as never)).toThrow(invalid);
+    expect(() => near.sendv([])).toThrow(invalid);
+    expect(() => near.sendv('text' as never)).toThrow(invalid);
+    expect(() => near.sendv([5 as never])).toThrow(invalid);
+    expect(() => near.sendv(new Array(1025).fill('x'))).toThrow(invalid);
+    expect(() => near.regions({ trusted: 1 as never })).toThrow(invalid);
+  });
+});
+
+describe('what the receiver has of a message', () => {
+  test('is released by the collector when nobody holds it', async () => {
+    const { channel, run } = await far.open(async (peer, { say }) => {
+      process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc');
+      const collect = process.getBuiltinModule('node:vm').runInNewContext('gc');
+      const messages = peer.regions();
+      let kept: Buffer | undefined = (await messages.next()).value.buffer;
+      await messages.next();
+      const done = peer[Symbol.asyncIterator] !== undefined;
+      for (let i = 0; i < 10; i++) {
+        collect();
+        await new Promise(setImmediate);
+      }
+      say([done, kept?.length]);
+      kept = undefined;
+      const timer = setInterval(collect, 10);
+      await messages.next();
+      clearInterval(timer);
+    });
+    using region = createRegion(SIZE);
+    const first = channel.sendRegion(region, { length: 10 });
+    const second = channel.sendRegion(region, { length: 20 });
+    // Its buffer is held: so is the message.
+    expect(await run.said()).toEqual([true, 10]);
+    await second;
+    expect(await isSettled(first)).toBe(false);
+  });
+
+  test('stays as it is when the sender is killed, until it is released', async () => {
+    const { channel, run, agent } = await far.open(async (peer, { shmloop, say }) => {
+      const region = shmloop.createRegion(3 * 1024 * 1024);
+      region.buffer.fill(7);
+      void peer.sendRegion(region);
+      say();
+      await new Promise(() => undefined);
+    });
+    const message = await next(channel.regions());
+    await run.said();
+    const over = closed(channel);
+    await agent.kill();
+    await over;
+    expect(message.buffer.every((byte) => byte === 7)).toBe(true);
+    expect(mapsOf(process.pid)).toBe(1);
+    message.release();
+    expect(mapsOf(process.pid)).toBe(0);
+  });
+
+  test('comes although the sender exits right after it', async () => {
+    const { channel } = await far.open(async (peer, { shmloop }) => {
+      const region = shmloop.createRegion(3 * 1024 * 1024);
+      region.buffer.fill(7);
+      void peer.sendRegion(region);
+      process.exit();
+    });
+    const message = await next(channel.regions());
+    expect(message.buffer.every((byte) => byte === 7)).toBe(true);
+    message.release();
+  });
+
+  test.each(['sender', 'receiver'])(
+    "stays when the %s closes the channel, and only then is the sender's",
+    async (who) => {
+      const [near, other] = await far.pair();
+      using region = createRegion(SIZE);
+      region.buffer.fill(7);
+      const released = near.sendRegion(region);
+      const message = await next(other.regions());
+      await (who === 'sender' ? near : other).close();
+      expect(await isSettled(released)).toBe(false);
+      expect(message.buffer.every((byte) => byte === 7)).toBe(true);
+      message.release();
+      await released;
+      expect(mapsOf(process.pid)).toBe(1);
+    },
+  );
+
+  test("holds up the answer to the sender's end, so that its release still counts", async () => {
+    const [near, other] = await far.pair();
+    using region = createRegion(SIZE);
+    const released = near.sendRegion(region);
+    void near.end();
+    const messages = other.regions();
+    const message = await next(messages);
+    expect((await messages.next()).done).toBe(true);
+    expect(await isSettled(closed(near))).toBe(false);
+    message.release();
+    await Promise.all([released, closed(near), closed(other)]);
+  });
+
+  test('is released by an end that sends no more', async () => {
+    const [near, other] = await far.pair({ near: { allowHalfOpen: true } });
+    void other.end();
+    await new Promise<void>((resolve) => near.once('end', resolve));
+    using region = createRegion(SIZE);
+    const released = near.sendRegion(region);
+    (await next(other.regions())).release();
+    await released;
+    await near.end();
+  });
+
+  test("is the sender's again when the receiver is killed", async () => {
+    const { channel, run, agent } = await far.open(async (peer, { say }) => {
+      const { value } = await peer.regions().next();
+      say();
+      await new Promise(() => value);
+    });
+    using pool = new RegionPool({ size: SIZE });
+    const released = channel.sendRegion(pool.allocate(1000));
+    await run.said();
+    expect(await isSettled(released)).toBe(false);
+    await agent.kill();
+    await released;
+    expect(pool.used).toBe(0);
+  });
+});
+
+describe('a pool', () => {
+  const pair = async (): Promise<[Channel, AsyncIterator<RegionMessage>]> => {
+    const [near, other] = await far.pair();
+    return [near, other.regions()];
+  };
+
+  test('gives a block that came back first, and says when there is none', async () => {
+    const [near, messages] = await pair();
+    using pool = new RegionPool({ size: 16_384 });
+    const block = pool.allocate(8000);
+    expect([block.buffer.length, block.length, pool.used, pool.size]).toEqual([8000, 8000, 8192, 16_384]);
+    pool.allocate(8192);
+    expect(() => pool.allocate(1)).toThrow(coded('ERR_SHMLOOP_POOL'));
+    const released = near.sendRegion(block);
+    (await next(messages)).release();
+    await released;
+    expect(pool.allocate(5000).offset).toBe(block.offset);
+  });
+
+  test('waits for blocks to come back, for those who asked first', async () => {
+    using pool = new RegionPool({ size: 8192 });
+    const block = pool.allocate(8192);
+    const order: string[] = [];
+    const taken = async <T>(what: string, taking: Promise<T>): Promise<T> => {
+      const block = await taking;
+      order.push(what);
+      return block;
+    };
+    const signal = AbortSignal.abort(new Error('no more'));
+    const controller = new AbortController();
+    const large = taken('large', pool.allocateWhenFree(8192));
+    const given = pool.allocateWhenFree(4096, controller).catch((error) => order.push(error.message));
+    const small = taken('small', pool.allocateWhenFree(1));
+    await expect(pool.allocateWhenFree(1, { signal })).rejects.toThrow('no more');
+    controller.abort(new Error('given up'));
+    await given;
+    block.free();
+    block.free();
+    (await large).free();
+    (await small).free();
+    expect(order).toEqual(['given up', 'large', 'small']);
+    expect(pool.used).toBe(0);
+  });
+
+  test('puts small blocks together again', () => {
+    using pool = new RegionPool({ size: 1 << 16 });
+    for (let round = 0; round < 3; round++) {
+      const blocks = Array.from({ length: 16 }, () => pool.allocate(4096));
+      expect(new Set(blocks.map(({ offset }) => offset)).size).toBe(16);
+      for (const block of blocks) block.free();
+      pool.allocate(1 << 16).free();
+    }
+  });
+
+  test('gets a block back that went to two receivers when both have released it', async () => {
+    const [one, first] = await pair();
+    const [two, second] = await pair();
+    using pool = new RegionPool({ size: 4096 });
+    const block = pool.allocate(100);
+    block.buffer.write('both');
+    const released = [one.sendRegion(block), two.sendv(['x', block])];
+    const taken = [await next(first), await next(second)];
+    expect(taken.map(({ buffer }) => buffer.toString('latin1', 0, 5))).toEqual(['both\0', 'xboth']);
+    taken[0]?.release();
+    await released[0];
+    expect(pool.used).toBe(4096);
+    taken[1]?.release();
+    await released[1];
+    expect(pool.used).toBe(0);
+  });
+
+  test('sends a piece of a block', async () => {
+    const [near, messages] = await pair();
+    using pool = new RegionPool({ size: 8192 });
+    pool.allocate(4096);
+    const block = pool.allocate(100);
+    block.buffer.write('.piece.');
+    expect(() => near.sendRegion(block, { length: 101 })).toThrow(coded('ERR_SHMLOOP_INVALID_ARGUMENT'));
+    void near.sendRegion(block, { offset: 1, length: 5 });
+    using message = await next(messages);
+    expect(message.buffer.toString()).toBe('piece');
+  });
+
+  test('refuses a block that came back, and a size that it never has', async () => {
+    const [near] = await pair();
+    using pool = new RegionPool({ size: 8192 });
+    const block = pool.allocate(10);
+    block.free();
+    expect(() => near.sendRegion(block)).toThrow(coded('ERR_SHMLOOP_POOL'));
+    for (const length of [0, 8193, 1.5])
+      expect(() => pool.allocate(length)).toThrow(coded('ERR_SHMLOOP_INVALID_ARGUMENT'));
+    expect(() => new RegionPool({ size: 0 })).toThrow(coded('ERR_SHMLOOP_INVALID_ARGUMENT'));
+    pool.close();
+    expect(() => pool.allocate(1)).toThrow(coded('ERR_SHMLOOP_CLOSED'));
+  });
+
+  test('gets back a block that is sent to who is gone', async () => {
+    const [near, other] = await far.pair();
+    using pool = new RegionPool({ size: 4096 });
+    const block = pool.allocate(10);
+    const over = closed(near);
+    void other.close();
+    // The application may not have heard yet, or it may.
+    await near.sendRegion(block);
+    await over;
+    expect(pool.used).toBe(0);
+    expect(() => near.sendRegion(pool.allocate(10))).not.toThrow();
+    expect(pool.used).toBe(0);
+  });
+
+  test('serves thousands of messages to another process, and has all blocks back', async () => {
+    const { channel, run } = await far.open(async (peer) => {
+      let sum = 0;
+      for await (const message of peer.regions()) {
+        sum += message.buffer[0] as number;
+        message.release();
+      }
+      return sum;
+    });
+    using pool = new RegionPool({ size: 1 << 16 });
+    for (let i = 0; i < 5000; i++) {
+      const block = await pool.allocateWhenFree(16_000);
+      block.buffer.fill(1);
+      void channel.sendRegion(block);
+    }
+    void channel.end();
+    expect(await run.result).toBe(5000);
+    await closed(channel);
+    expect(pool.used).toBe(0);
+  });
+});
