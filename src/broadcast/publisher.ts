@@ -137,6 +137,8 @@ export class Publisher extends EventEmitter<PublisherEventMap> implements AsyncD
     await this.drained();
     this.#publication.close();
     this.#isClosed = true;
+    // After the last 'leave'.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
     this.emit('close');
   }
 

@@ -171,6 +171,8 @@ export class Subscription
   /** @internal */
   arm(): boolean {
     if (!this.#isWanted) return true;
+    // A listener that threw kept it from the end.
+    if (this.#gone !== undefined) return false;
     this.#cursor?.park();
     if (!this.#hasMore()) return true;
     this.#cursor?.unpark();

@@ -236,7 +236,7 @@ describe('a reader that does not read', () => {
   });
 
   test('is expelled with block when its time is up, and the others lose nothing', async () => {
-    const publisher = await publishing({ policy: 'block', capacity: 4096, timeout: 300 });
+    const publisher = await publishing({ policy: 'block', capacity: 4096, timeout: 1000 });
     const { agent, run } = await start(agentInProcess);
     const other = await start(agentInProcess);
     await joined(publisher, 2);
@@ -381,6 +381,38 @@ describe('the end', () => {
     for (let n = 0; n < 10; n++) publisher.send(numbered(n));
     await end;
     expect(seen).toEqual([0, 1, 2]);
+  });
+
+  test('and every message come to a listener that throws', async () => {
+    const publisher = await publishing();
+    const agent = await open.start(agentInProcess);
+    const run = agent.start(
+      async (_, { shmloop, say }) => {
+        let thrown = 0;
+        process.on('uncaughtException', () => thrown++);
+        const subscription = await shmloop.subscribe('feed');
+        subscription.on('message', () => {
+          throw new Error('thrown');
+        });
+        say('joined');
+        await new Promise((resolve) => subscription.on('close', resolve));
+        return thrown;
+      },
+      { role: 'none' },
+    );
+    await run.said();
+    for (let n = 0; n < 10; n++) publisher.send(numbered(n));
+    await publisher.close();
+    expect(await run.result).toBe(10);
+  });
+
+  test('of a publisher is told after its subscriptions left', async () => {
+    const publisher = await publishing();
+    await subscribing();
+    const events: string[] = [];
+    for (const event of ['leave', 'close'] as const) publisher.on(event, () => events.push(event));
+    await publisher.close();
+    expect(events).toEqual(['leave', 'close']);
   });
 
   test('lets go of everything: descriptors, mappings and files', async () => {
