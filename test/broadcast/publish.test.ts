@@ -302,6 +302,8 @@ describe('the end', () => {
       const subscription = await subscribing();
       for (let n = 0; n < 20; n++) publisher.send(numbered(n));
       await publisher.close();
+      // It has heard of the end by now, and nobody took anything yet.
+      await delay(10);
       expect(await take(subscription, 100)).toEqual(Array.from({ length: 20 }, (_, n) => n));
       expect(subscription.closed).toBe(true);
       expect(() => publisher.send('x')).toThrow(expect.objectContaining({ code: 'ERR_SHMLOOP_CLOSED' }));
@@ -319,6 +321,8 @@ describe('the end', () => {
     await closing;
     await expect(take(idle, 1000)).rejects.toEqual(expelled);
     expect(await end).toEqual(expelled);
+    // What it could still read would have a gap.
+    expect(idle.lost).toBe(0);
   });
 
   test('of a publisher that is killed is ECONNRESET, after what it published', async () => {
