@@ -154,6 +154,22 @@ describe('publishing', () => {
     }
   });
 
+  test('begins afresh with a subscription whose memory another one had before', async () => {
+    const publisher = await publishing({ policy: 'block', capacity: 4096 });
+    for (let round = 0; round < 5; round++) {
+      const subscription = await subscribing();
+      // More than there is room for: the writer looks at what the reader has read.
+      for (let n = 0; n < 40; n++) publisher.send(numbered(n));
+      expect(publisher.subscribers).toBe(1);
+      // The first one is the last one of the round before.
+      expect((await take(subscription, round === 0 ? 40 : 41)).at(-1)).toBe(39);
+      await publisher.drained();
+      const left = new Promise((resolve) => publisher.once('leave', (_, error) => resolve(error)));
+      await subscription.close();
+      expect(await left).toBeUndefined();
+    }
+  });
+
   test('goes on with nobody there, and keeps no message waiting', async () => {
     const publisher = await publishing({ policy: 'block', capacity: 4096 });
     for (let n = 0; n < 1000; n++) expect(publisher.send(numbered(n))).toBe(true);
