@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: shmloop, what Node has, and the machine's limit, side by side.
  * `npm run bench -- dropin`: programs as they are, with and without the preload.
+ * `npm run bench -- broadcast`: one writer to many readers, against TCP to each.
  * `npm run bench -- grants`: messages in regions of shared memory, against loopback TCP.
  * See README.md here for what is measured and how.
  */
@@ -8,6 +9,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { suite as broadcastSuite } from './harness/broadcast-suite.mjs';
 import { suite as dropinSuite } from './harness/dropin-suite.mjs';
 import { suite as grantsSuite } from './harness/grants-suite.mjs';
 import { describeMachine } from './harness/machine.mjs';
@@ -47,8 +49,8 @@ const QUICK = {
 class UsageError extends Error {}
 
 const args = process.argv.slice(2);
-/** @type {Record<string, Suite>} */
-const suites = { dropin: dropinSuite, grants: grantsSuite };
+/** By sub-command. @type {Record<string, Suite>} */
+const suites = { broadcast: broadcastSuite, dropin: dropinSuite, grants: grantsSuite };
 const named = Object.hasOwn(suites, args[0] ?? '') ? suites[args[0]] : undefined;
 const suite = named ?? transportsSuite;
 

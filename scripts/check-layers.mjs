@@ -4,7 +4,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
 const GROUND = ['errors', 'fs', 'layout', 'listened-emitter', 'native', 'random', 'settler', 'words'];
-const LEVELS = [['memory'], ['ring', 'event'], ['link'], ['channel'], ['directory'], ['socket'], ['net'], ['cli']];
+const LEVELS = [
+  ['memory'],
+  ['ring', 'event'],
+  ['link'],
+  ['channel'],
+  ['directory'],
+  ['socket'],
+  ['broadcast'],
+  ['net'],
+  ['cli'],
+];
 const SPECIFIER = /^(?:import|export)\b[^;'"]*?['"](\.[^'"]+)['"]|\bimport\(\s*['"](\.[^'"]+)['"]/gms;
 
 function layerOf(file) {

@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   ERR_SHMLOOP_CLOSED: 'the channel, server or link is closed',
   ERR_SHMLOOP_BUSY: 'the channel is in use in another way: a reservation is open, or two readers',
   ERR_SHMLOOP_TIMEOUT: 'the time was up',
+  ERR_SHMLOOP_EXPELLED: 'the publisher went on without this subscription, which held it up for too long',
   ERR_SHMLOOP_REMOTE: 'the handler at the other end threw',
 } as const;
 

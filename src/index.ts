@@ -2,6 +2,7 @@
  * Node processes on one Linux host talk through shared memory.
  * @packageDocumentation
  */
+export * from './broadcast/index.js';
 export {
   Channel,
   type ChannelEventMap,

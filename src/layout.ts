@@ -23,6 +23,20 @@
  *  | asleep   | selector   | pending[1024]            |
  *  +----------+------------+--------------------------+
  * ```
+ * A broadcast region (one sealed memfd, which only its publisher can write):
+ * ```
+ *  0        12       16       28       32       44        4096           4096+capacity
+ *  +--------+--------+--------+--------+--------+---------+--------------+
+ *  | head   |        | tail   |        | newest |         | data         |
+ *  +--------+--------+--------+--------+--------+---------+--------------+
+ * ```
+ * A record in the data, always at a multiple of 8; it may go over the end, on to the beginning:
+ * ```
+ *  0                4                8           12           16             16+length   padded to 8
+ *  +----------------+----------------+-----------+------------+--------------+- - - -+
+ *  | payload length | sequence: low  | high      | (padding)  | payload      |       |
+ *  +----------------+----------------+-----------+------------+--------------+- - - -+
+ * ```
  */
 export const PAGE = 4096;
 
@@ -94,7 +108,48 @@ export const EVENTS = {
   maxChannels: 1024 * 32,
 } as const;
 
+/** Indexes of 32-bit words; each position takes three of them. */
+export const BROADCAST = {
+  /** Bytes before the data. */
+  controlLength: PAGE,
+  /** Behind the last record that is published. */
+  head: 0,
+  /** Where the oldest record begins that is not given up to be overwritten. */
+  tail: 4,
+  /** Where the last record begins that is published. */
+  newest: 8,
+  /** Positions are below 2^53 bytes, so that a number holds them. */
+  maxHigh: (1 << 18) - 1,
+} as const;
+
+export const RECORD = {
+  headerLength: 16,
+  alignment: 8,
+} as const;
+
+/**
+ * What a subscription shares with its publisher alone: words in the control page of its port's only ring, which
+ * carries nothing. All begin as 0.
+ */
+export const CURSOR = {
+  /** By the reader: units of 8 bytes that it has read since it joined, modulo 2^32. */
+  consumed: 16,
+  /** Set by the reader, taken back by either. */
+  readerParked: 32,
+  /** Set by the writer, taken back by either: it waits for `consumed` to reach `wanted`. */
+  writerParked: 48,
+  /** By the writer. */
+  wanted: 49,
+  /** By the writer, before it lets go: how the subscription ends. */
+  ending: 50,
+} as const;
+
 /** Bytes that a frame of this payload takes in the ring. */
 export function frameLength(payloadLength: number): number {
   return FRAME.headerLength + ((payloadLength + FRAME.alignment - 1) & -FRAME.alignment);
+}
+
+/** Bytes that a record of this payload takes in a broadcast region. */
+export function recordLength(payloadLength: number): number {
+  return RECORD.headerLength + ((payloadLength + RECORD.alignment - 1) & -RECORD.alignment);
 }

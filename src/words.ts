@@ -42,3 +42,13 @@ export function exchange(words: Words, index: number, value: number): number {
 export function replace(words: Words, index: number, expected: number, value: number): boolean {
   return Atomics.compareExchange(words, index, expected, value) === expected;
 }
+
+const ownWord = new Int32Array(1);
+
+/**
+ * Orders plain accesses of shared memory: those before it come before the atomic steps behind it, and those behind
+ * it after the atomic steps before it. An atomic step by itself holds back only one side of that.
+ */
+export function fence(): void {
+  Atomics.add(ownWord, 0, 1);
+}

@@ -43,13 +43,14 @@ const RATIO = ['× tcp', (row, rows) => formatRatio(ratioToBaseline(row, rows))]
 /** @type {Column} */
 const SPREAD = ['spread', formatSpread];
 /** @type {Column[]} */
-const DROPIN = [
-  ['lo', (row) => format(row.lo_ratio)],
+const BY_ROUND = [
   SPREAD,
   ['CPU × tcp', (row) => formatRatio(row.cpu_times_tcp)],
   ['× tcp', (row) => formatRatio(row.times_tcp)],
   ['in rounds', (row) => (row.spread.times_tcp ?? []).map(formatRatio).join('..')],
 ];
+/** @type {Column[]} */
+const DROPIN = [['lo', (row) => format(row.lo_ratio)], ...BY_ROUND];
 
 /**
  * @param {readonly Row[]} rows
@@ -66,6 +67,15 @@ export function formatRows(rows) {
  */
 export function formatDropinRows(rows) {
   return formatTables(rows, [...FIGURES, ...DROPIN]);
+}
+
+/**
+ * With ratios to TCP in the same round.
+ * @param {readonly Row[]} rows
+ * @returns {string}
+ */
+export function formatBroadcastRows(rows) {
+  return formatTables(rows, [...FIGURES, ...BY_ROUND]);
 }
 
 /**

@@ -5,4 +5,4 @@ export { PROTOCOL_VERSION } from './messages.js';
 export { type GrantMessage, Port, type PortHandler } from './port.js';
 export { pumpAll, pumpables } from './pump.js';
 export { dial, dialAbstract, Listener } from './rendezvous.js';
-export { type Service, services, topics } from './services.js';
+export { type Service, type Shared, services, topics } from './services.js';

@@ -11,7 +11,7 @@ import { Opens, type PendingOpen } from './opens.js';
 import { type PeerRing, PeerRings } from './peer-rings.js';
 import { Port, type PortLink } from './port.js';
 import { type OwnRing, RingPool } from './ring-pool.js';
-import { type Service, services, topics } from './services.js';
+import { type Service, type Shared, services, topics } from './services.js';
 
 /** Doorbells in a row with no work behind them, after which the peer is cut off. */
 const MAX_EMPTY_DOORBELLS = 1000;
@@ -44,6 +44,8 @@ export interface OpenOptions {
   /** Bytes; a power of two. */
   ringSize: number;
   maxMessageSize: number;
+  /** Whether the service may pass memory besides the ring. Default false. */
+  takesShared?: boolean;
 }
 
 /**
@@ -122,7 +124,7 @@ export class Link implements Pollable, PortLink {
     if (!this.isUsable) return Promise.reject(systemError('ECONNRESET', 'connect', name));
     return new Promise((resolve, reject) => {
       const { number, ring, descriptor } = this.#reserve(options.direction !== 'send', options.ringSize);
-      this.#opens.add(number, name, ring, { resolve, reject }, signal);
+      this.#opens.add({ number, name, ring, takesShared: options.takesShared === true }, { resolve, reject }, signal);
       this.reference(1);
       this.#offer({ kind: 'open', port: number, text: name, ...options }, ring, descriptor);
     });
@@ -208,7 +210,7 @@ export class Link implements Pollable, PortLink {
         case 'open':
           return this.#onOpen(message, descriptors.shift(), areLost);
         case 'accept':
-          return this.#onAccept(message, descriptors.shift(), areLost);
+          return this.#onAccept(message, descriptors, areLost);
         case 'refuse':
           return this.#onRefuse(message);
         case 'closed':
@@ -253,6 +255,7 @@ export class Link implements Pollable, PortLink {
       { kind: 'accept', direction, port: message.port, peerPort: port.number, maxMessageSize },
       port.ring,
       passed,
+      service.share?.(),
     );
     service.accepted(port);
   }
@@ -273,8 +276,11 @@ export class Link implements Pollable, PortLink {
     }
   }
 
-  #onAccept(message: Message, descriptor: Descriptor | undefined, isLost: boolean): void {
+  #onAccept(message: Message, descriptors: Descriptor[], isLost: boolean): void {
     const open = this.#takeOpen(message.port);
+    // It comes last, with its text.
+    const shared = open.takesShared && message.text !== '' ? descriptors.pop() : undefined;
+    const descriptor = descriptors.shift();
     let { ring } = open;
     if (ring !== undefined && message.direction === 'receive') {
       // The peer did not want it, and has it mapped only if it served before.
@@ -282,6 +288,7 @@ export class Link implements Pollable, PortLink {
       ring = undefined;
     }
     const port = this.#addPort(message.port, ring);
+    if (shared !== undefined) port.shared = { text: message.text, descriptor: shared };
     try {
       if (isLost) throw systemError('EMFILE', 'recvmsg', open.name);
       const peerRing = this.#adoptRing(message, descriptor, message.capacity !== 0);
@@ -311,15 +318,22 @@ export class Link implements Pollable, PortLink {
     return undefined;
   }
 
-  /** Sends a message that names the ring this side receives on, and passes it if the peer has not seen it. */
+  /**
+   * Sends a message that names the ring this side receives on, and passes it if the peer has not seen it, and what
+   * else there is to pass.
+   */
   #offer(
     message: Partial<Message> & { kind: Kind },
     ring: OwnRing | undefined,
     descriptor: Descriptor | undefined,
+    shared?: Shared,
   ): void {
-    const fields = { ring: ring?.id ?? 0, capacity: ring?.memory.capacity ?? 0 };
-    const passed = descriptor === undefined ? [] : [descriptor];
-    this.#control.send({ ...message, ...fields }, passed, () => descriptor?.close());
+    const fields = { ring: ring?.id ?? 0, capacity: ring?.memory.capacity ?? 0, ...(shared && { text: shared.text }) };
+    const passed = [descriptor, shared?.descriptor].filter((one) => one !== undefined);
+    this.#control.send({ ...message, ...fields }, passed, () => {
+      descriptor?.close();
+      shared?.sent();
+    });
   }
 
   #onClosed(port: Port | undefined, isRingLost: boolean): void {

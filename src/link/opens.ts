@@ -6,10 +6,17 @@ import type { OwnRing } from './ring-pool.js';
 /** How long a peer may say nothing at all while it is asked for channels, in milliseconds. */
 const DEADLINE = 5000;
 
-/** A channel that was asked for. */
-export interface PendingOpen {
+/** What was asked for. */
+interface Asked {
+  /** The port. */
+  readonly number: number;
   readonly name: string;
   readonly ring: OwnRing | undefined;
+  readonly takesShared: boolean;
+}
+
+/** A channel that was asked for. */
+export interface PendingOpen extends Asked {
   /** Nobody waits any more; the answer must still come, before number and ring can serve again. */
   isGivenUp: boolean;
   settler: Settler<Port>;
@@ -31,8 +38,9 @@ export class Opens {
     this.#heardAt = performance.now();
   }
 
-  add(number: number, name: string, ring: OwnRing | undefined, settler: Settler<Port>, signal?: AbortSignal): void {
-    const open: PendingOpen = { name, ring, isGivenUp: false, settler };
+  add(asked: Asked, settler: Settler<Port>, signal?: AbortSignal): void {
+    const { number, name } = asked;
+    const open: PendingOpen = { ...asked, isGivenUp: false, settler };
     const timedOut = () => {
       const isSilent = performance.now() - this.#heardAt >= DEADLINE;
       return isSilent ? new ShmloopError('ERR_SHMLOOP_TIMEOUT', `${name}: the peer does not answer`) : undefined;

@@ -58,6 +58,8 @@ export class Port {
   peerPort = 0;
   /** The largest message that the peer takes. */
   peerMaxMessageSize = 0;
+  /** What the service behind it passed, besides the ring; its descriptor goes with the port, unless it is taken. */
+  shared: { readonly text: string; readonly descriptor: Descriptor } | undefined;
   handler: PortHandler | undefined;
   /** Whether it is polled without being notified. */
   isHot = false;
@@ -103,6 +105,7 @@ export class Port {
     this.unref();
     this.handler = undefined;
     this.#isLeaving = true;
+    this.shared?.descriptor.close();
     for (const { descriptor } of this.#early.splice(0)) descriptor?.close();
     if (this.#holds === 0) this.link.release(this);
   }

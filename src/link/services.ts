@@ -1,6 +1,16 @@
+import type { Descriptor } from '../native.js';
 import type { Link } from './link.js';
 import type { Direction } from './messages.js';
 import type { Port } from './port.js';
+
+/** Memory that a service passes, and what there is to know of it. */
+export interface Shared {
+  /** Not empty; at most 512 characters. */
+  readonly text: string;
+  /** Stays the service's, and must be open until {@link sent}. */
+  readonly descriptor: Descriptor;
+  sent(): void;
+}
 
 /** What a bound name does with those who open channels to it. */
 export interface Service {
@@ -12,6 +22,8 @@ export interface Service {
   readonly maxMessageSize: number;
   /** Whether the backlog has room for one more. */
   hasRoom(): boolean;
+  /** What goes to who opens, besides the ring. */
+  share?(): Shared;
   /** Takes the port of a channel that was opened. Runs no code of the application. */
   accepted(port: Port): void;
 }

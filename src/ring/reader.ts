@@ -54,6 +54,8 @@ export class RingReader {
 
   /** Makes a ring empty: before its writer gets to know it, or when the last one let go of it. */
   static format(memory: RingMemory): void {
+    // Plain: nobody else uses it now.
+    memory.control.fill(0);
     store(memory.control, WORD, memory.capacity);
   }
 

@@ -43,9 +43,24 @@ export async function connect(name: string, options: ConnectOptions = {}): Promi
   checkFlag('wait', wait);
   checkSignal(signal);
   signal?.throwIfAborted();
-  const open = () => openPort(path, name, { ...limits, direction: direction ?? 'any' }, signal);
-  const port = await abortable(wait ? openWhenBound(open, path, signal) : open(), signal);
+  const port = await openNamed(path, name, { ...limits, direction: direction ?? 'any' }, wait, signal);
   return new Channel(port, limits);
+}
+
+/**
+ * Opens a port to a service of the domain that has bound a path.
+ * @param wait whether to wait for that
+ * @throws as {@link connect} does
+ */
+export function openNamed(
+  path: string,
+  service: string,
+  options: OpenOptions,
+  wait: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Port> {
+  const open = () => openPort(path, service, options, signal);
+  return abortable(wait ? openWhenBound(open, path, signal) : open(), signal);
 }
 
 async function openPort(

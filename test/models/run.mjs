@@ -12,7 +12,7 @@ const LONGEST_SECONDS = 200;
 const MEGABYTES = 2000;
 const DEPTH = 20_000;
 
-const FILES = ['ring', 'events'];
+const FILES = ['ring', 'events', 'broadcast'];
 const SMALL_FRAMES = ['MESSAGES=8', 'LONG_MESSAGE=2', 'MAX_TIMEOUTS=0'];
 const TWO_LINKS = ['LINKS=2', 'RINGS_PER_LINK=1'];
 const TWO_OF_TWO = ['LINKS=2', 'RINGS_PER_LINK=2', 'ITEMS=1', 'MAX_BLOCKING_CALLS=0'];
@@ -30,6 +30,9 @@ const MODELS = [
   { file: 'events', name: '2 links come to rest', defines: [...TWO_LINKS, 'ITEMS=1'], cycles: true },
   { file: 'events', name: '2 words a group, 2 blocking calls', defines: TWO_WORDS },
   { file: 'ring', name: '2 messages, 2 time-outs', defines: ['MESSAGES=2', 'MAX_TIMEOUTS=2'] },
+  { file: 'broadcast', name: 'a reader is overtaken', defines: ['CELLS=3', 'MESSAGES=7'] },
+  { file: 'broadcast', name: 'a reader is waited for', defines: ['CELLS=3', 'MESSAGES=7', 'BLOCK'] },
+  { file: 'broadcast', name: 'each message fills the region', defines: ['CELLS=1', 'MESSAGES=7', 'BLOCK'] },
 ];
 
 const LOST = { what: 'a side sleeps for ever', error: /invalid end state/ };
@@ -39,6 +42,7 @@ const UNREAD = { what: 'an item is never read', error: /violated \(items\[i\]==0
 const UNARMED = { what: 'a ring is neither read nor armed', error: /violated \(parked\[i\]/ };
 const DEAF = { what: 'it sleeps where no doorbell rings', error: /violated \(asleep\[i\]/ };
 const RINGS_TWICE = { what: 'a sleep is rung twice', error: /violated \(sleeps\[link\]>0\)/ };
+const TORN = { what: 'a reader believes what is overwritten', error: /violated \(\(first==/ };
 const RESTLESS = { what: 'it stays awake for ever', error: /non-progress cycle/ };
 
 const MUTANTS = [
@@ -71,6 +75,18 @@ const MUTANTS = [
     RING_WITHOUT_EXCHANGE: RINGS_TWICE,
     NO_DRAIN: RESTLESS,
   }),
+  ...mutants('broadcast', [], {
+    OVERWRITE_BEFORE_GIVING_UP: TORN,
+    CHECK_BEFORE_COPYING: TORN,
+    PUBLISH_BEFORE_PUTTING: TORN,
+    WAKE_BEFORE_PUBLISHING: LOST,
+    READER_PARKS_WITHOUT_A_LOOK: LOST,
+  }),
+  ...mutants('broadcast', ['BLOCK'], {
+    WRITER_PARKS_WITHOUT_A_LOOK: LOST,
+    TRUST_AN_OLD_MARK: LOST,
+  }),
+  ...mutants('broadcast', ['BLOCK', 'CELLS=1'], { LOOK_BEFORE_TELLING: LOST }),
   ...mutants('events', [...TWO_LINKS, 'ITEMS=2'], { ONE_ASLEEP_FOR_ALL_LINKS: UNREAD }),
 ];
 
