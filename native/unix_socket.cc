@@ -17,6 +17,9 @@
 #include "exports.h"
 #include "sock_diag.h"
 
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59  // Linux 4.13
+#endif
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83  // Linux 6.16
 #endif
@@ -120,6 +123,29 @@ Napi::Value PeerCredentials(const Napi::CallbackInfo& info) {
   result.Set(0u, Napi::Number::New(env, credentials.pid));
   result.Set(1u, Napi::Number::New(env, credentials.uid));
   result.Set(2u, Napi::Number::New(env, credentials.gid));
+  return result;
+}
+
+// peerGroups(socket) -> its supplementary groups, as of then.
+Napi::Value PeerGroups(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  socklen_t length = 0;
+  // Asked for the length first: it fails with ERANGE and says how long the list is.
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, nullptr, &length) != 0 && errno != ERANGE) {
+    ThrowSystemError(env, errno, "getsockopt");
+    return Napi::Value();
+  }
+  std::vector<gid_t> groups(length / sizeof(gid_t));
+  if (!groups.empty() && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) {
+    ThrowSystemError(env, errno, "getsockopt");
+    return Napi::Value();
+  }
+  Napi::Array result = Napi::Array::New(env, groups.size());
+  for (size_t i = 0; i < groups.size(); i++) {
+    result.Set(static_cast<uint32_t>(i), Napi::Number::New(env, groups[i]));
+  }
   return result;
 }
 
@@ -253,6 +279,7 @@ void InitUnixSocket(Napi::Env env, Napi::Object exports) {
   ExportFunction<AcceptUnix>(env, exports, "acceptUnix");
   ExportFunction<AllowDescriptors>(env, exports, "allowDescriptors");
   ExportFunction<PeerCredentials>(env, exports, "peerCredentials");
+  ExportFunction<PeerGroups>(env, exports, "peerGroups");
   ExportFunction<SocketInodes>(env, exports, "socketInodes");
   ExportFunction<SendMessage>(env, exports, "sendMessage");
   ExportFunction<ReceiveMessage>(env, exports, "receiveMessage");

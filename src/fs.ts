@@ -13,6 +13,7 @@ export const {
   readSync,
   readdirSync,
   readlinkSync,
+  realpathSync,
   unlinkSync,
   watch,
 } = process.getBuiltinModule('node:fs');

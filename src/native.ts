@@ -80,6 +80,8 @@ export interface Native {
   acceptUnix(listener: Descriptor): Descriptor | null;
   allowDescriptors(socket: Descriptor): void;
   peerCredentials(socket: Descriptor): [pid: number, uid: number, gid: number];
+  /** Supplementary groups of the peer, as of then. */
+  peerGroups(socket: Descriptor): number[];
   /** Inodes of both ends of a connected socket, by the kernel's word, or null where it does not tell. */
   socketInodes(socket: Descriptor): [own: number, peer: number] | null;
   /** @returns false when the socket's buffer is full */

@@ -5,9 +5,9 @@ import { Region } from '../memory/index.js';
 import { type Descriptor, native } from '../native.js';
 import { randomHex } from '../random.js';
 import { type ControlHandler, ControlSocket } from './control-socket.js';
-import { acceptedCredentials, type Credentials } from './credentials.js';
+import { type Admission, type Credentials, type Identity, identityOf } from './credentials.js';
 import type { Bell, LinkParts } from './link.js';
-import { type Kind, type Message, reasonError } from './messages.js';
+import { encode, type Kind, type Message, type Reason, reasonError } from './messages.js';
 
 let ownId: string | undefined;
 
@@ -30,17 +30,20 @@ export type Handshaken = Omit<LinkParts, 'onGone'>;
  *                                    <-  welcome {domain} + event region, doorbell
  *    ready + event region, doorbell  ->
  * ```
- * Descriptors are allowed only once the credentials of the other end passed.
+ * Descriptors are allowed only once the credentials of the other end passed. Whoever is not admitted is told so by
+ * the acceptor, and nothing else; the dialer hangs up without a word.
  *
+ * @param admits whom this side may be linked with
  * @param find the link that there is to that domain already: then this socket is not needed
  * @returns that link, or what makes a new one
  * @throws ERR_SHMLOOP_PEER_REJECTED, ERR_SHMLOOP_VERSION, ERR_SHMLOOP_HANDSHAKE, ERR_SHMLOOP_TIMEOUT
  */
 export async function dialHandshake<T>(
   socket: Descriptor,
+  admits: Admission,
   find: (peer: Credentials, domainId: string) => T | undefined,
 ): Promise<Handshaken | T> {
-  const peer = admit(socket);
+  const peer = admit(socket, admits);
   const exchange = new Exchange(socket);
   let theirs: Bell | undefined;
   try {
@@ -63,8 +66,8 @@ export async function dialHandshake<T>(
 }
 
 /** The accepting side of {@link dialHandshake}. @throws as it does */
-export async function acceptHandshake(socket: Descriptor): Promise<Handshaken> {
-  const peer = admit(socket);
+export async function acceptHandshake(socket: Descriptor, admits: Admission): Promise<Handshaken> {
+  const peer = admit(socket, admits, { kind: 'rejected', reason: 'credentials' });
   const exchange = new Exchange(socket);
   let own: Bell | undefined;
   try {
@@ -81,14 +84,24 @@ export async function acceptHandshake(socket: Descriptor): Promise<Handshaken> {
   }
 }
 
-function admit(socket: Descriptor): Credentials {
+function admit(socket: Descriptor, admits: Admission, refusal?: { kind: Kind; reason: Reason }): Identity {
   try {
-    const peer = acceptedCredentials(socket);
+    const peer = identityOf(socket, admits);
     native().allowDescriptors(socket);
     return peer;
   } catch (error) {
+    if (refusal !== undefined) tellIfThere(socket, encode(refusal));
     socket.close();
     throw error;
+  }
+}
+
+/** To who may have hung up already. */
+function tellIfThere(socket: Descriptor, bytes: Buffer): void {
+  try {
+    native().sendMessage(socket, bytes, []);
+  } catch {
+    // It does not want to know.
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Identity } from './credentials.js';
 import type { Link } from './link.js';
 import type { Direction } from './messages.js';
 import type { Port } from './port.js';
@@ -10,6 +11,8 @@ export interface Service {
   readonly ringSize: number;
   /** The largest message that it receives, in bytes. */
   readonly maxMessageSize: number;
+  /** Whether the peer may open a channel; a promise never rejects. Runs no code of the application before it returns. */
+  admits(peer: Identity): boolean | Promise<boolean>;
   /** Whether the backlog has room for one more. */
   hasRoom(): boolean;
   /** Takes the port of a channel that was opened. Runs no code of the application. */
@@ -20,7 +23,7 @@ export interface Service {
 export const services = new Map<string, Service>();
 
 /**
- * What hears the texts that peers send outside of any channel, by topic: their first word. It checks them
+ * What hears the texts that peers of this user send outside of any channel, by topic: their first word. It checks them
  * itself, and must not throw.
  */
 export const topics = new Map<string, (link: Link, text: string) => void>();

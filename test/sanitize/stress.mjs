@@ -270,6 +270,7 @@ function serve(addon, path) {
   function greet(socket) {
     assert.notEqual(addon.socketInodes(socket)?.[0], addon.socketInodes(socket)?.[1]);
     assert.deepEqual(addon.peerCredentials(socket), [process.pid, process.geteuid(), process.getegid()]);
+    assert.ok(addon.peerGroups(socket).every((group) => process.getgroups().includes(group)));
     addon.allowDescriptors(socket);
     try {
       addon.sendMessage(socket, Buffer.from('hello'), []);
