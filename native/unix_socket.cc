@@ -27,6 +27,8 @@
 namespace {
 
 constexpr size_t kMaxDescriptors = 4;
+// SCM_MAX_FD: the kernel's own bound. What there is no room for it closes itself, on this thread.
+constexpr size_t kMostDescriptors = 253;
 
 // A path, or an abstract name, which starts with a zero byte and is as long as it is. Returns the length of the
 // address, or 0 with an exception pending.
@@ -74,7 +76,7 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   if (fd < 0) return Napi::Value();
   if (bind(fd, reinterpret_cast<struct sockaddr*>(&address), length) != 0) return Fail(env, fd, "bind");
   if (listen(fd, info[1].As<Napi::Number>().Int32Value()) != 0) return Fail(env, fd, "listen");
-  return Descriptor::New(env, fd);
+  return Descriptor::New(env, fd, Origin::kListener);
 }
 
 // connectUnix(path): never waits; EAGAIN when the listener's backlog is full.
@@ -86,7 +88,7 @@ Napi::Value ConnectUnix(const Napi::CallbackInfo& info) {
   int fd = OpenSocket(env);
   if (fd < 0) return Napi::Value();
   if (connect(fd, reinterpret_cast<struct sockaddr*>(&address), length) != 0) return Fail(env, fd, "connect");
-  return Descriptor::New(env, fd);
+  return Descriptor::New(env, fd, Origin::kSocket);
 }
 
 // acceptUnix(listener) -> Descriptor, or null when nobody waits.
@@ -95,7 +97,7 @@ Napi::Value AcceptUnix(const Napi::CallbackInfo& info) {
   int listener = Descriptor::Get(info[0]);
   if (listener < 0) return Napi::Value();
   int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd >= 0) return Descriptor::New(env, fd);
+  if (fd >= 0) return Descriptor::New(env, fd, Origin::kSocket);
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR) return env.Null();
   ThrowSystemError(env, errno, "accept");
   return Napi::Value();
@@ -239,7 +241,7 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   if (fd < 0) return Napi::Value();
   auto buffer = info[1].As<Napi::Uint8Array>();
   struct iovec part = {buffer.Data(), buffer.ByteLength()};
-  alignas(struct cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
+  alignas(struct cmsghdr) char control[CMSG_SPACE(kMostDescriptors * sizeof(int))];
   struct msghdr message = {};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -252,20 +254,21 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
     return Napi::Value();
   }
   std::vector<int> taken = TakeDescriptors(&message);
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-    for (int number : taken) close(number);
-    if ((message.msg_flags & MSG_TRUNC) != 0 || taken.size() == kMaxDescriptors) {
+  bool is_too_large = (message.msg_flags & MSG_TRUNC) != 0 || taken.size() > kMaxDescriptors;
+  if (is_too_large || (message.msg_flags & MSG_CTRUNC) != 0) {
+    for (int number : taken) CloseDescriptor(number, Origin::kPeer);
+    if (is_too_large) {
       ThrowSystemError(env, EMSGSIZE, "recvmsg");
       return Napi::Value();
     }
-    // Fewer than there is room for: this process has no number left.
+    // There is room for all that may come: this process has no number left.
     taken.clear();
     length = -length;
   }
   Napi::Array result = Napi::Array::New(env, 1 + taken.size());
   result.Set(0u, Napi::Number::New(env, static_cast<double>(length)));
   for (size_t i = 0; i < taken.size(); i++) {
-    Napi::Value descriptor = Descriptor::New(env, taken[i]);
+    Napi::Value descriptor = Descriptor::New(env, taken[i], Origin::kPeer);
     if (!descriptor.IsEmpty()) result.Set(static_cast<uint32_t>(i + 1), descriptor);
   }
   return result;

@@ -6,7 +6,6 @@ export const {
   appendFileSync,
   chmodSync,
   existsSync,
-  fstatSync,
   lstatSync,
   mkdirSync,
   readFileSync,

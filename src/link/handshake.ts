@@ -1,5 +1,4 @@
 import { ShmloopError, systemError } from '../errors.js';
-import { fstatSync } from '../fs.js';
 import { EVENTS } from '../layout.js';
 import { Region } from '../memory/index.js';
 import { type Descriptor, native } from '../native.js';
@@ -133,7 +132,8 @@ function discard(bell: Bell | undefined): void {
 function adoptBell(descriptors: Descriptor[]): Bell {
   const [memory, doorbell, ...rest] = descriptors;
   try {
-    if (memory === undefined || doorbell === undefined || rest.length > 0 || !isPipe(doorbell)) {
+    // Reading from anything but a pipe might do what the peer wants.
+    if (memory === undefined || doorbell === undefined || rest.length > 0 || !native().isPipe(doorbell)) {
       throw new ShmloopError('ERR_SHMLOOP_HANDSHAKE', 'the peer passed other descriptors than the protocol has');
     }
     return { region: Region.adopt(memory, EVENTS.regionLength, 'plain'), doorbell };
@@ -141,11 +141,6 @@ function adoptBell(descriptors: Descriptor[]): Bell {
     for (const descriptor of descriptors) descriptor.close();
     throw error;
   }
-}
-
-/** Reading from anything else might do what the peer wants. */
-function isPipe(descriptor: Descriptor): boolean {
-  return fstatSync(descriptor.number).isFIFO();
 }
 
 /** Waits for one message after the other, each in time. */

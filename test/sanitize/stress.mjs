@@ -282,6 +282,7 @@ function serve(addon, path) {
       if (message === null) return;
       if (message[0] === 0) return end();
       const [, region, doorbell] = message;
+      assert.ok(addon.isPipe(doorbell) && !addon.isPipe(region));
       read(region, doorbell);
     });
     const mine = { close: end };
