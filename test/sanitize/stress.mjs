@@ -160,9 +160,11 @@ async function doorbells(addon) {
 /** Makes a ring, passes it over a connection, and streams through it; blocks on the futex when it is full. */
 async function deferrals(addon, isSoon) {
   const calls = [];
+  // Collected, it would call nobody.
+  let deferral;
   await new Promise((resolve) => {
     process.once('uncaughtException', (error) => calls.push(error.message));
-    const deferral = new addon.Deferral(() => {
+    deferral = new addon.Deferral(() => {
       calls.push('called');
       addon.reportUncaught(new Error('reported'));
       setImmediate(resolve);
@@ -170,6 +172,7 @@ async function deferrals(addon, isSoon) {
     deferral.schedule();
     deferral.schedule();
   });
+  assert.ok(deferral);
   assert.deepEqual(calls, ['called', 'reported']);
 }
 
