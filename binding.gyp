@@ -5,6 +5,7 @@
       "sources": [
         "native/addon.cc",
         "native/block_pool.cc",
+        "native/closing.cc",
         "native/copy.cc",
         "native/deferral.cc",
         "native/descriptor.cc",

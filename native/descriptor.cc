@@ -1,7 +1,5 @@
 #include "descriptor.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 
 #include "error.h"
@@ -11,7 +9,7 @@ namespace {
 constexpr napi_type_tag kTag = {0x51a0c1d7e24b4f0aULL, 0x9c3e8b1f77d24c55ULL};
 }
 
-FileDescriptor::~FileDescriptor() { close(fd_); }
+FileDescriptor::~FileDescriptor() { CloseDescriptor(fd_, origin_); }
 
 void Descriptor::Init(Napi::Env env, Napi::Object exports) {
   Napi::Function constructor = DefineClass(env, "Descriptor",
@@ -21,8 +19,8 @@ void Descriptor::Init(Napi::Env env, Napi::Object exports) {
   exports.DefineProperty(Napi::PropertyDescriptor::Value("Descriptor", constructor, napi_enumerable));
 }
 
-Napi::Value Descriptor::New(Napi::Env env, int fd) {
-  auto handle = std::make_shared<FileDescriptor>(fd);
+Napi::Value Descriptor::New(Napi::Env env, int fd, Origin origin) {
+  auto handle = std::make_shared<FileDescriptor>(fd, origin);
   auto external = Napi::External<std::shared_ptr<FileDescriptor>>::New(env, &handle);
   Napi::MaybeOrValue<Napi::Object> object =
       Instance::Get(env)->descriptor_constructor.New({external});

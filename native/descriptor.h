@@ -3,11 +3,13 @@
 
 #include <memory>
 
+#include "closing.h"
+
 // Owns one file descriptor. Shared so that a poll handle can keep the number
 // from being reused until libuv has let go of it.
 class FileDescriptor {
  public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(int fd, Origin origin) : fd_(fd), origin_(origin) {}
   ~FileDescriptor();
   FileDescriptor(const FileDescriptor&) = delete;
   FileDescriptor& operator=(const FileDescriptor&) = delete;
@@ -15,6 +17,7 @@ class FileDescriptor {
 
  private:
   const int fd_;
+  const Origin origin_;
 };
 
 // The JavaScript object that owns a descriptor: closed by close(), by garbage
@@ -23,7 +26,7 @@ class Descriptor : public Napi::ObjectWrap<Descriptor> {
  public:
   static void Init(Napi::Env env, Napi::Object exports);
   // Takes ownership of fd, also when it fails.
-  static Napi::Value New(Napi::Env env, int fd);
+  static Napi::Value New(Napi::Env env, int fd, Origin origin = Origin::kOwn);
   // The descriptor behind a JavaScript value, or -1 with an exception pending.
   static int Get(Napi::Value value);
   // The same to keep it open; null with an exception pending.

@@ -32,6 +32,13 @@ Napi::Value CreateDoorbell(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// isPipe(descriptor): by a call that asks no file system, which might be the peer's.
+Napi::Value IsPipe(const Napi::CallbackInfo& info) {
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  return Napi::Boolean::New(info.Env(), fcntl(fd, F_GETPIPE_SZ) >= 0);
+}
+
 // ringDoorbell(ringing) -> false when it could not: full, and so ringing, or
 // with nobody listening. Node ignores SIGPIPE.
 Napi::Value RingDoorbell(const Napi::CallbackInfo& info) {
@@ -59,6 +66,7 @@ Napi::Value ClearDoorbell(const Napi::CallbackInfo& info) {
 
 void InitDoorbell(Napi::Env env, Napi::Object exports) {
   ExportFunction<CreateDoorbell>(env, exports, "createDoorbell");
+  ExportFunction<IsPipe>(env, exports, "isPipe");
   ExportFunction<RingDoorbell>(env, exports, "ringDoorbell");
   ExportFunction<ClearDoorbell>(env, exports, "clearDoorbell");
 }

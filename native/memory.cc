@@ -146,15 +146,17 @@ Napi::Value InspectMemory(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   int fd = Descriptor::Get(info[0]);
   if (fd < 0) return Napi::Value();
-  struct stat status;
-  struct statfs filesystem;
-  if (fstat(fd, &status) != 0 || fstatfs(fd, &filesystem) != 0) {
+  // First what asks no file system: that of a peer's file may be one that the peer answers for.
+  int seals = fcntl(fd, F_GET_SEALS);
+  struct stat status = {};
+  struct statfs filesystem = {};
+  if (seals >= 0 && (fstat(fd, &status) != 0 || fstatfs(fd, &filesystem) != 0)) {
     ThrowSystemError(env, errno, "fstat");
     return Napi::Value();
   }
   Napi::Array result = Napi::Array::New(env, 4);
   result.Set(0u, Napi::Number::New(env, static_cast<double>(status.st_size)));
-  result.Set(1u, Napi::Number::New(env, fcntl(fd, F_GET_SEALS)));
+  result.Set(1u, Napi::Number::New(env, seals));
   result.Set(2u, Napi::Boolean::New(env, filesystem.f_type == TMPFS_MAGIC));
   result.Set(3u, Napi::Number::New(env, status.st_uid));
   return result;

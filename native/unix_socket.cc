@@ -17,6 +17,9 @@
 #include "exports.h"
 #include "sock_diag.h"
 
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59  // Linux 4.13
+#endif
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83  // Linux 6.16
 #endif
@@ -24,6 +27,8 @@
 namespace {
 
 constexpr size_t kMaxDescriptors = 4;
+// SCM_MAX_FD: the kernel's own bound. What there is no room for it closes itself, on this thread.
+constexpr size_t kMostDescriptors = 253;
 
 // A path, or an abstract name, which starts with a zero byte and is as long as it is. Returns the length of the
 // address, or 0 with an exception pending.
@@ -71,7 +76,7 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   if (fd < 0) return Napi::Value();
   if (bind(fd, reinterpret_cast<struct sockaddr*>(&address), length) != 0) return Fail(env, fd, "bind");
   if (listen(fd, info[1].As<Napi::Number>().Int32Value()) != 0) return Fail(env, fd, "listen");
-  return Descriptor::New(env, fd);
+  return Descriptor::New(env, fd, Origin::kListener);
 }
 
 // connectUnix(path): never waits; EAGAIN when the listener's backlog is full.
@@ -83,7 +88,7 @@ Napi::Value ConnectUnix(const Napi::CallbackInfo& info) {
   int fd = OpenSocket(env);
   if (fd < 0) return Napi::Value();
   if (connect(fd, reinterpret_cast<struct sockaddr*>(&address), length) != 0) return Fail(env, fd, "connect");
-  return Descriptor::New(env, fd);
+  return Descriptor::New(env, fd, Origin::kSocket);
 }
 
 // acceptUnix(listener) -> Descriptor, or null when nobody waits.
@@ -92,7 +97,7 @@ Napi::Value AcceptUnix(const Napi::CallbackInfo& info) {
   int listener = Descriptor::Get(info[0]);
   if (listener < 0) return Napi::Value();
   int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd >= 0) return Descriptor::New(env, fd);
+  if (fd >= 0) return Descriptor::New(env, fd, Origin::kSocket);
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR) return env.Null();
   ThrowSystemError(env, errno, "accept");
   return Napi::Value();
@@ -120,6 +125,29 @@ Napi::Value PeerCredentials(const Napi::CallbackInfo& info) {
   result.Set(0u, Napi::Number::New(env, credentials.pid));
   result.Set(1u, Napi::Number::New(env, credentials.uid));
   result.Set(2u, Napi::Number::New(env, credentials.gid));
+  return result;
+}
+
+// peerGroups(socket) -> its supplementary groups, as of then.
+Napi::Value PeerGroups(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = Descriptor::Get(info[0]);
+  if (fd < 0) return Napi::Value();
+  socklen_t length = 0;
+  // Asked for the length first: it fails with ERANGE and says how long the list is.
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, nullptr, &length) != 0 && errno != ERANGE) {
+    ThrowSystemError(env, errno, "getsockopt");
+    return Napi::Value();
+  }
+  std::vector<gid_t> groups(length / sizeof(gid_t));
+  if (!groups.empty() && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) {
+    ThrowSystemError(env, errno, "getsockopt");
+    return Napi::Value();
+  }
+  Napi::Array result = Napi::Array::New(env, groups.size());
+  for (size_t i = 0; i < groups.size(); i++) {
+    result.Set(static_cast<uint32_t>(i), Napi::Number::New(env, groups[i]));
+  }
   return result;
 }
 
@@ -213,7 +241,7 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   if (fd < 0) return Napi::Value();
   auto buffer = info[1].As<Napi::Uint8Array>();
   struct iovec part = {buffer.Data(), buffer.ByteLength()};
-  alignas(struct cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
+  alignas(struct cmsghdr) char control[CMSG_SPACE(kMostDescriptors * sizeof(int))];
   struct msghdr message = {};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -226,20 +254,21 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
     return Napi::Value();
   }
   std::vector<int> taken = TakeDescriptors(&message);
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-    for (int number : taken) close(number);
-    if ((message.msg_flags & MSG_TRUNC) != 0 || taken.size() == kMaxDescriptors) {
+  bool is_too_large = (message.msg_flags & MSG_TRUNC) != 0 || taken.size() > kMaxDescriptors;
+  if (is_too_large || (message.msg_flags & MSG_CTRUNC) != 0) {
+    for (int number : taken) CloseDescriptor(number, Origin::kPeer);
+    if (is_too_large) {
       ThrowSystemError(env, EMSGSIZE, "recvmsg");
       return Napi::Value();
     }
-    // Fewer than there is room for: this process has no number left.
+    // There is room for all that may come: this process has no number left.
     taken.clear();
     length = -length;
   }
   Napi::Array result = Napi::Array::New(env, 1 + taken.size());
   result.Set(0u, Napi::Number::New(env, static_cast<double>(length)));
   for (size_t i = 0; i < taken.size(); i++) {
-    Napi::Value descriptor = Descriptor::New(env, taken[i]);
+    Napi::Value descriptor = Descriptor::New(env, taken[i], Origin::kPeer);
     if (!descriptor.IsEmpty()) result.Set(static_cast<uint32_t>(i + 1), descriptor);
   }
   return result;
@@ -253,6 +282,7 @@ void InitUnixSocket(Napi::Env env, Napi::Object exports) {
   ExportFunction<AcceptUnix>(env, exports, "acceptUnix");
   ExportFunction<AllowDescriptors>(env, exports, "allowDescriptors");
   ExportFunction<PeerCredentials>(env, exports, "peerCredentials");
+  ExportFunction<PeerGroups>(env, exports, "peerGroups");
   ExportFunction<SocketInodes>(env, exports, "socketInodes");
   ExportFunction<SendMessage>(env, exports, "sendMessage");
   ExportFunction<ReceiveMessage>(env, exports, "receiveMessage");

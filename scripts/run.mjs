@@ -1,5 +1,5 @@
 // Sets up whatever is missing or out of date, then hands over: the way in for a fresh clone.
-// `node scripts/run.mjs start|test|bench|build [arguments]`
+// `node scripts/run.mjs start|test|bench|hostile|build [arguments]`
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ const PROGRAMS = {
   test: ['node_modules/vitest/vitest.mjs', 'run'],
   bench: ['bench/main.mjs'],
   node: ['test/node/main.mjs'],
+  hostile: ['test/hostile/main.mjs'],
   build: null,
 };
 const OLDEST_NODE = [20, 19];

@@ -1,5 +1,6 @@
 // Builds the addon with sanitizers, apart from the one in build/, and stresses it.
 // Node itself is not instrumented: the sanitizer's library is loaded before it.
+// With AddressSanitizer the hostile peer is played as well.
 // `node scripts/sanitize.mjs [address|thread …]`
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -7,10 +8,12 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 const SECONDS = '10';
+const MUTATIONS = '1000000';
 const CASES = {
   address: {
     flags: '-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all',
     library: 'libasan.so',
+    isHostile: true,
     // Node frees nothing at its end, so leaks cannot be told from that.
     env: { ASAN_OPTIONS: 'detect_leaks=0:exitcode=99', UBSAN_OPTIONS: 'print_stacktrace=1' },
   },
@@ -32,7 +35,7 @@ if (failed.length > 0) {
   process.exit(1);
 }
 
-function passes(name, { flags, library, env, prefix = [] }) {
+function passes(name, { flags, library, env, prefix = [], isHostile = false }) {
   const folder = mkdtempSync(join(tmpdir(), `shmloop-${name}-`));
   try {
     console.log(`${name}: building`);
@@ -42,12 +45,22 @@ function passes(name, { flags, library, env, prefix = [] }) {
     }).trim();
     const [file, ...args] = [...prefix, process.execPath, resolve('test/sanitize/stress.mjs'), addon, SECONDS];
     const childEnv = { ...process.env, ...env, LD_PRELOAD: preload };
-    const { status, signal } = spawnSync(file, args, { env: childEnv, stdio: 'inherit', timeout: 180_000 });
+    const play = (...line) => spawnSync(file, line, { env: childEnv, stdio: 'inherit', timeout: 180_000 });
+    let { status, signal } = play(...args);
+    if (status === 0 && isHostile) ({ status, signal } = play(...prefix.slice(1), ...hostileIn(folder)));
     console.log(`${name}: ${status === 0 ? 'clean' : `failed (${signal ?? status})`}`);
     return status === 0;
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** The hostile peer, played against the library with that addon. */
+function hostileIn(folder) {
+  for (const name of ['dist', 'test/hostile', 'test/faults/fixtures']) {
+    cpSync(name, join(folder, name), { recursive: true });
+  }
+  return [join(folder, 'test/hostile/main.mjs'), '--mutations', MUTATIONS];
 }
 
 function build(folder, flags) {

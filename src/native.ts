@@ -40,7 +40,7 @@ export interface Native {
   createNamedMemory(name: string, length: number): Descriptor;
   openNamedMemory(name: string): Descriptor;
   unlinkNamedMemory(name: string): void;
-  /** Size in bytes, seals (-1: cannot be sealed), whether it is on tmpfs, uid of the owner. */
+  /** Size in bytes, seals, whether it is on tmpfs, uid of the owner; nothing but -1 for seals of what cannot be sealed. */
   inspectMemory(descriptor: Descriptor): [size: number, seals: number, tmpfs: boolean, uid: number];
   sealMemory(descriptor: Descriptor, seals: number): void;
   /** @param isPrivate whether what is written to it stays in this process; default false */
@@ -71,6 +71,8 @@ export interface Native {
 
   /** The two ends of a pipe; the ringing end must stay with who made it. */
   createDoorbell(): [listening: Descriptor, ringing: Descriptor];
+  /** Whether it is a pipe. Never waits, whatever it is. */
+  isPipe(descriptor: Descriptor): boolean;
   /** @returns false when the doorbell is full, and so rings already, or nobody listens */
   ringDoorbell(ringing: Descriptor): boolean;
   /** @returns whether it was ringing, or null when nobody can ring it any more */
@@ -83,6 +85,8 @@ export interface Native {
   acceptUnix(listener: Descriptor): Descriptor | null;
   allowDescriptors(socket: Descriptor): void;
   peerCredentials(socket: Descriptor): [pid: number, uid: number, gid: number];
+  /** Supplementary groups of the peer, as of then. */
+  peerGroups(socket: Descriptor): number[];
   /** Inodes of both ends of a connected socket, by the kernel's word, or null where it does not tell. */
   socketInodes(socket: Descriptor): [own: number, peer: number] | null;
   /** @returns false when the socket's buffer is full */

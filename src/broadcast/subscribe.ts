@@ -1,7 +1,7 @@
 import { checkFlag, checkSignal } from '../channel/limits.js';
 import { ShmloopError } from '../errors.js';
 import { RING } from '../layout.js';
-import type { Port } from '../link/index.js';
+import { isOwnUser, type Port } from '../link/index.js';
 import { Region, SHARING_SEALS } from '../memory/index.js';
 import { openNamed } from '../socket/connect.js';
 import { pathOfName } from '../socket/names.js';
@@ -27,13 +27,14 @@ export interface SubscribeOptions {
  *   as the kernel does
  */
 export async function subscribe(name: string, options: SubscribeOptions = {}): Promise<Subscription> {
-  const path = pathOfName(name);
+  const find = () => pathOfName(name);
+  find();
   const { wait = false, signal } = options;
   checkFlag('wait', wait);
   checkSignal(signal);
   signal?.throwIfAborted();
   const asked = { direction: 'send', ringSize: RING.minCapacity, maxMessageSize: 0, takesShared: true } as const;
-  const port = await openNamed(path, serviceOf(name), asked, wait, signal);
+  const port = await openNamed(find, isOwnUser, serviceOf(name), asked, wait, signal);
   try {
     return join(port, signal);
   } catch (error) {

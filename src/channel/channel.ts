@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { ShmloopError, systemError } from '../errors.js';
-import type { Credentials, Port } from '../link/index.js';
+import { type Credentials, isOwnUser, type Port } from '../link/index.js';
 import { ListenedEmitter } from '../listened-emitter.js';
 import { PoolBlock, type SharedRegion } from '../memory/index.js';
 import { receiveSync, sendSync } from './blocking.js';
@@ -182,12 +182,18 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
 
   /**
    * Takes each message where it is, in the ring: zero-copy receiving. The view is valid during the call
-   * and must not be kept. The other end can change it at any time: this trusts the peer, which is of the
-   * same user. A message that came in parts is a private copy.
-   * @throws ERR_SHMLOOP_BUSY when messages are taken in another way
+   * and must not be kept. The other end can change it at any time: this trusts the peer. A message that came in
+   * parts is a private copy.
+   * @param trusted whether a peer of another user is trusted as well
+   * @throws ERR_SHMLOOP_BUSY when messages are taken in another way; ERR_SHMLOOP_PEER_REJECTED when the peer is of
+   *   another user, and not said to be trusted
    */
-  consume(consumer: (view: Buffer) => void): this {
+  consume(consumer: (view: Buffer) => void, { trusted = false }: { trusted?: boolean } = {}): this {
     if (typeof consumer !== 'function') throw invalid('a consumer is a function');
+    checkFlag('trusted', trusted);
+    if (!trusted && !isOwnUser(this.peer)) {
+      throw new ShmloopError('ERR_SHMLOOP_PEER_REJECTED', `a view of what uid ${this.peer.uid} can change takes trust`);
+    }
     this.#claim('consume');
     this.#endpoint.show = consumer;
     return this;

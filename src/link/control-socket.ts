@@ -121,6 +121,8 @@ export class ControlSocket {
       return true;
     } catch (error) {
       for (const descriptor of descriptors) descriptor.close();
+      // It hung up without having read all. What it said before is still there, and then the end.
+      if (codeOf(error) === 'ECONNRESET') return true;
       this.#fail(error as Error);
       return false;
     }

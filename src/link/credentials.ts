@@ -11,14 +11,30 @@ export interface Credentials {
   readonly gid: number;
 }
 
-/** What the kernel says of a uid that this user namespace does not map: it is nobody in particular. */
-const OVERFLOW_UID = 65_534;
+/** The same with the peer's supplementary groups, as of then. */
+export interface Identity extends Credentials {
+  readonly groups: readonly number[];
+}
 
-/** @throws ERR_SHMLOOP_PEER_REJECTED when the peer is another user */
-export function acceptedCredentials(socket: Descriptor): Credentials {
+/** Whether a process with these credentials may be linked with; what it may open is decided for each name. */
+export type Admission = (peer: Identity) => boolean;
+
+/** What the kernel says of a uid or gid that this user namespace does not map: it is nobody in particular. */
+export const OVERFLOW_ID = 65_534;
+
+/** Whether the peer is of this process's user: what everybody must be who is not let in by name. */
+export function isOwnUser({ uid }: Credentials): boolean {
+  return uid === process.geteuid?.();
+}
+
+/** @throws ERR_SHMLOOP_PEER_REJECTED when the peer is nobody, or is not admitted */
+export function identityOf(socket: Descriptor, admits: Admission): Identity {
   const [pid, uid, gid] = native().peerCredentials(socket);
-  if (uid === OVERFLOW_UID || uid !== process.geteuid?.()) {
-    throw new ShmloopError('ERR_SHMLOOP_PEER_REJECTED', `the peer (pid ${pid}) has uid ${uid}`);
-  }
-  return { pid, uid, gid };
+  const peer = { pid, uid, gid, groups: native().peerGroups(socket) };
+  if (uid === OVERFLOW_ID || !admits(peer)) throw rejected(peer);
+  return peer;
+}
+
+export function rejected({ pid, uid }: Credentials): ShmloopError {
+  return new ShmloopError('ERR_SHMLOOP_PEER_REJECTED', `the peer (pid ${pid}) has uid ${uid}`);
 }

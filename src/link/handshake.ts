@@ -1,13 +1,12 @@
 import { ShmloopError, systemError } from '../errors.js';
-import { fstatSync } from '../fs.js';
 import { EVENTS } from '../layout.js';
 import { Region } from '../memory/index.js';
 import { type Descriptor, native } from '../native.js';
 import { randomHex } from '../random.js';
 import { type ControlHandler, ControlSocket } from './control-socket.js';
-import { acceptedCredentials, type Credentials } from './credentials.js';
+import { type Admission, type Credentials, type Identity, identityOf } from './credentials.js';
 import type { Bell, LinkParts } from './link.js';
-import { type Kind, type Message, reasonError } from './messages.js';
+import { encode, type Kind, type Message, type Reason, reasonError } from './messages.js';
 
 let ownId: string | undefined;
 
@@ -30,17 +29,20 @@ export type Handshaken = Omit<LinkParts, 'onGone'>;
  *                                    <-  welcome {domain} + event region, doorbell
  *    ready + event region, doorbell  ->
  * ```
- * Descriptors are allowed only once the credentials of the other end passed.
+ * Descriptors are allowed only once the credentials of the other end passed. Whoever is not admitted is told so by
+ * the acceptor, and nothing else; the dialer hangs up without a word.
  *
+ * @param admits whom this side may be linked with
  * @param find the link that there is to that domain already: then this socket is not needed
  * @returns that link, or what makes a new one
  * @throws ERR_SHMLOOP_PEER_REJECTED, ERR_SHMLOOP_VERSION, ERR_SHMLOOP_HANDSHAKE, ERR_SHMLOOP_TIMEOUT
  */
 export async function dialHandshake<T>(
   socket: Descriptor,
+  admits: Admission,
   find: (peer: Credentials, domainId: string) => T | undefined,
 ): Promise<Handshaken | T> {
-  const peer = admit(socket);
+  const peer = admit(socket, admits);
   const exchange = new Exchange(socket);
   let theirs: Bell | undefined;
   try {
@@ -63,8 +65,8 @@ export async function dialHandshake<T>(
 }
 
 /** The accepting side of {@link dialHandshake}. @throws as it does */
-export async function acceptHandshake(socket: Descriptor): Promise<Handshaken> {
-  const peer = admit(socket);
+export async function acceptHandshake(socket: Descriptor, admits: Admission): Promise<Handshaken> {
+  const peer = admit(socket, admits, { kind: 'rejected', reason: 'credentials' });
   const exchange = new Exchange(socket);
   let own: Bell | undefined;
   try {
@@ -81,14 +83,24 @@ export async function acceptHandshake(socket: Descriptor): Promise<Handshaken> {
   }
 }
 
-function admit(socket: Descriptor): Credentials {
+function admit(socket: Descriptor, admits: Admission, refusal?: { kind: Kind; reason: Reason }): Identity {
   try {
-    const peer = acceptedCredentials(socket);
+    const peer = identityOf(socket, admits);
     native().allowDescriptors(socket);
     return peer;
   } catch (error) {
+    if (refusal !== undefined) tellIfThere(socket, encode(refusal));
     socket.close();
     throw error;
+  }
+}
+
+/** To who may have hung up already. */
+function tellIfThere(socket: Descriptor, bytes: Buffer): void {
+  try {
+    native().sendMessage(socket, bytes, []);
+  } catch {
+    // It does not want to know.
   }
 }
 
@@ -120,7 +132,8 @@ function discard(bell: Bell | undefined): void {
 function adoptBell(descriptors: Descriptor[]): Bell {
   const [memory, doorbell, ...rest] = descriptors;
   try {
-    if (memory === undefined || doorbell === undefined || rest.length > 0 || !isPipe(doorbell)) {
+    // Reading from anything but a pipe might do what the peer wants.
+    if (memory === undefined || doorbell === undefined || rest.length > 0 || !native().isPipe(doorbell)) {
       throw new ShmloopError('ERR_SHMLOOP_HANDSHAKE', 'the peer passed other descriptors than the protocol has');
     }
     return { region: Region.adopt(memory, EVENTS.regionLength, 'plain'), doorbell };
@@ -128,11 +141,6 @@ function adoptBell(descriptors: Descriptor[]): Bell {
     for (const descriptor of descriptors) descriptor.close();
     throw error;
   }
-}
-
-/** Reading from anything else might do what the peer wants. */
-function isPipe(descriptor: Descriptor): boolean {
-  return fstatSync(descriptor.number).isFIFO();
 }
 
 /** Waits for one message after the other, each in time. */

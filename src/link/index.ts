@@ -1,4 +1,4 @@
-export type { Credentials } from './credentials.js';
+export { type Admission, type Credentials, type Identity, isOwnUser, OVERFLOW_ID } from './credentials.js';
 export { Link, type OpenOptions } from './link.js';
 export type { Direction, Message } from './messages.js';
 export { PROTOCOL_VERSION } from './messages.js';

@@ -4,7 +4,7 @@ import { EVENTS } from '../layout.js';
 import type { Region } from '../memory/index.js';
 import { type Descriptor, native, type Poll } from '../native.js';
 import type { ControlSocket } from './control-socket.js';
-import type { Credentials } from './credentials.js';
+import { type Admission, type Credentials, type Identity, isOwnUser } from './credentials.js';
 import { HotPorts } from './hot-ports.js';
 import { type Direction, type Kind, type Message, type Reason, reasonError } from './messages.js';
 import { Opens, type PendingOpen } from './opens.js';
@@ -15,6 +15,8 @@ import { type Service, type Shared, services, topics } from './services.js';
 
 /** Doorbells in a row with no work behind them, after which the peer is cut off. */
 const MAX_EMPTY_DOORBELLS = 1000;
+/** Channels of a peer that wait for a decision, each with a descriptor perhaps. */
+const MAX_UNDECIDED = 64;
 /** How long the side that dialed keeps a link without channels, in milliseconds. */
 const LINGER = 1000;
 /** The same after it told the peer something, which may take its time to answer. */
@@ -29,7 +31,7 @@ export interface Bell {
 
 export interface LinkParts {
   readonly control: ControlSocket;
-  readonly peer: Credentials;
+  readonly peer: Identity;
   /** The peer's domain: random, unique. */
   readonly domainId: string;
   readonly own: Bell;
@@ -53,6 +55,8 @@ export interface OpenOptions {
  * channels. The socket's end is the peer's death.
  */
 export class Link implements Pollable, PortLink {
+  /** Who is at the other end, by the kernel's word. */
+  readonly peer: Credentials;
   readonly #parts: LinkParts;
   readonly #control: ControlSocket;
   readonly #collector: EventCollector;
@@ -71,6 +75,7 @@ export class Link implements Pollable, PortLink {
   #references = 0;
   #used = 0;
   #emptyDoorbells = 0;
+  #undecided = 0;
   #linger: NodeJS.Timeout | undefined;
   /** Said to be idle: it closes, unless the peer opens a channel before it hears. */
   #saidBye = false;
@@ -78,6 +83,8 @@ export class Link implements Pollable, PortLink {
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
+    const { pid, uid, gid } = parts.peer;
+    this.peer = { pid, uid, gid };
     this.#control = parts.control;
     this.#collector = new EventCollector(parts.own.region);
     this.#notifier = new EventNotifier(parts.theirs.region, () => native().ringDoorbell(parts.own.doorbell));
@@ -97,12 +104,12 @@ export class Link implements Pollable, PortLink {
     domain.activate(this);
   }
 
-  get peer(): Credentials {
-    return this.#parts.peer;
-  }
-
   get domainId(): string {
     return this.#parts.domainId;
+  }
+
+  isAdmitted(admits: Admission): boolean {
+    return admits(this.#parts.peer);
   }
 
   /** Whether channels can be opened on it. */
@@ -220,7 +227,7 @@ export class Link implements Pollable, PortLink {
         case 'bye':
           return this.#onBye();
         case 'tell':
-          return topics.get(message.text.split(' ', 1)[0] as string)?.(this, message.text);
+          return this.#onTell(message.text);
         case 'map':
         case 'mapped':
         case 'unmapped':
@@ -241,10 +248,46 @@ export class Link implements Pollable, PortLink {
   #onOpen(message: Message, descriptor: Descriptor | undefined, isLost: boolean): void {
     this.#saidBye = false;
     if (isLost) return this.#refuse(message, 'resources');
-    const service = services.get(message.text);
-    const direction = service && agree(service.direction, message.direction);
-    if (service === undefined || direction === undefined || !service.hasRoom()) {
+    if (this.#undecided === MAX_UNDECIDED) {
       descriptor?.close();
+      return this.#refuse(message, 'refused');
+    }
+    const service = services.get(message.text);
+    // Another user does not learn which names there are.
+    const verdict = service === undefined ? isOwnUser(this.peer) : service.admits(this.#parts.peer);
+    if (typeof verdict === 'boolean') this.#answerOpen(message, descriptor, service, verdict);
+    else void this.#answerLater(message, descriptor, service, verdict);
+  }
+
+  async #answerLater(
+    message: Message,
+    descriptor: Descriptor | undefined,
+    service: Service | undefined,
+    verdict: Promise<boolean>,
+  ): Promise<void> {
+    this.#undecided++;
+    const isAdmitted = await verdict;
+    this.#undecided--;
+    if (this.#isClosed) return descriptor?.close();
+    const isBound = services.get(message.text) === service;
+    try {
+      this.#answerOpen(message, descriptor, isBound ? service : undefined, isAdmitted);
+    } catch (error) {
+      this.#close(error as Error);
+    }
+  }
+
+  #answerOpen(
+    message: Message,
+    descriptor: Descriptor | undefined,
+    service: Service | undefined,
+    isAdmitted: boolean,
+  ): void {
+    this.#saidBye = false;
+    const direction = service && agree(service.direction, message.direction);
+    if (!isAdmitted || service === undefined || direction === undefined || !service.hasRoom()) {
+      descriptor?.close();
+      if (!isAdmitted) return this.#refuse(message, 'credentials');
       return this.#refuse(message, service !== undefined && direction === undefined ? 'direction' : 'refused');
     }
     const accepted = this.#accept(message, descriptor, direction, service);
@@ -258,6 +301,10 @@ export class Link implements Pollable, PortLink {
       service.share?.(),
     );
     service.accepted(port);
+  }
+
+  #onTell(text: string): void {
+    if (isOwnUser(this.peer)) topics.get(text.split(' ', 1)[0] as string)?.(this, text);
   }
 
   /** Makes this side of the channel, if there are the resources; a peer that broke the protocol is cut off. */

@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { codeOf, systemError } from '../errors.js';
+import { codeOf, ShmloopError, systemError } from '../errors.js';
 import { domain } from '../event/index.js';
-import { chmodSync, lstatSync, readdirSync, readFileSync, unlinkSync } from '../fs.js';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, unlinkSync } from '../fs.js';
 import { type Descriptor, native, type Poll } from '../native.js';
-import type { Credentials } from './credentials.js';
+import { type Admission, type Credentials, isOwnUser, rejected } from './credentials.js';
 import { acceptHandshake, dialHandshake, type Handshaken } from './handshake.js';
 import { Link } from './link.js';
 import { pumpables } from './pump.js';
@@ -19,8 +19,13 @@ const MAX_HANDSHAKES = 256;
 const RETRY = 10;
 /** When to look whether a listener is dead, each so long after the last, in milliseconds. */
 const STALE_LOOKS = [0, 5, 20, 100, 500];
+/** How long a file that was bound this moment may have another mode than it is to have, in milliseconds. */
+const SETTLING = 100;
 /** How long to wait for the lock on a directory, or for a full backlog, in milliseconds. */
 const PATIENCE = 5000;
+
+/** No name: these start with a letter or a digit. */
+const LOCK = '.lock';
 
 /** Live links by the peer's process and domain. */
 const links = new Map<string, Link>();
@@ -36,6 +41,7 @@ process.on('exit', () => {
 export class Listener {
   readonly #poll: Poll;
   readonly #socket: Descriptor;
+  readonly #admits: Admission;
   #handshakes = 0;
   #isReferenced = true;
   #resting: NodeJS.Timeout | undefined;
@@ -44,8 +50,10 @@ export class Listener {
   private constructor(
     readonly path: string,
     socket: Descriptor,
+    admits: Admission,
   ) {
     this.#socket = socket;
+    this.#admits = admits;
     this.#poll = domain.inOwnContext(() => new (native().Poll)(socket, () => this.#acceptAll()));
     this.#poll.start();
     listeners.add(this);
@@ -54,28 +62,30 @@ export class Listener {
 
   /**
    * Binds a path, in place of the file that a dead process left there.
+   * @param admits who may be linked with
+   * @param isOpen whether other users can reach it at all, where they can reach its directory
    * @throws EADDRINUSE when a live one has it; EBUSY when others hold the directory's lock
    */
-  static async bind(path: string): Promise<Listener> {
+  static async bind(path: string, admits: Admission = isOwnUser, isOpen = false): Promise<Listener> {
     const lock = await lockDirectory(dirname(path));
     try {
       if (!removeStale(path)) throw systemError('EADDRINUSE', 'bind', path);
       const socket = native().listenUnix(path, KERNEL_BACKLOG);
-      removeAllStale(dirname(path));
       // Who watches the directory sees the file before it listens, and this change after.
-      chmodSync(path, 0o600);
-      return new Listener(path, socket);
+      chmodSync(path, isOpen ? 0o666 : 0o600);
+      removeAllStale(dirname(path));
+      return new Listener(path, socket, admits);
     } finally {
       lock.close();
     }
   }
 
   /**
-   * Binds an abstract name of this network namespace, which goes with the socket.
+   * Binds an abstract name of this network namespace, which goes with the socket. For this user alone.
    * @throws EADDRINUSE when somebody has it
    */
   static bindAbstract(name: string): Listener {
-    return new Listener(`\0${name}`, native().listenUnix(`\0${name}`, KERNEL_BACKLOG));
+    return new Listener(`\0${name}`, native().listenUnix(`\0${name}`, KERNEL_BACKLOG), isOwnUser);
   }
 
   ref(): void {
@@ -124,7 +134,7 @@ export class Listener {
   /** A peer that fails the handshake is its own affair: it was told, or is gone. */
   async #greet(socket: Descriptor): Promise<void> {
     try {
-      makeLink(await acceptHandshake(socket));
+      makeLink(await acceptHandshake(socket, this.#admits));
     } catch {
       socket.close();
     } finally {
@@ -151,18 +161,20 @@ interface Dial {
 
 /**
  * The link to the domain behind a path: the one there is, or a new one.
- * @throws ECONNREFUSED when nobody listens; what the handshake throws
+ * @param admits who may be behind it; who squats the path is told nothing
+ * @throws ERR_SHMLOOP_PEER_REJECTED when it is another, or lets nobody else in; ECONNREFUSED when nobody listens; what the handshake throws
  */
-export async function dial(path: string): Promise<Link> {
+export async function dial(path: string, admits: Admission = isOwnUser): Promise<Link> {
   const file = identify(path);
   for (;;) {
     const known = dials.get(path);
     if (known === undefined || known.file !== file) break;
     const link = await known.link;
+    if (!link.isAdmitted(admits)) throw rejected(link.peer);
     if (link.isUsable) return link;
     if (dials.get(path) === known) break;
   }
-  const link = dialAfresh(path);
+  const link = dialAfresh(path, admits);
   const entry = { file, link };
   dials.set(path, entry);
   link.catch(() => forget(path, entry));
@@ -174,17 +186,17 @@ export async function dial(path: string): Promise<Link> {
  * @throws as {@link dial} does
  */
 export function dialAbstract(name: string): Promise<Link> {
-  return dialAfresh(`\0${name}`);
+  return dialAfresh(`\0${name}`, isOwnUser);
 }
 
 function forget(path: string, entry: Dial): void {
   if (dials.get(path) === entry) dials.delete(path);
 }
 
-async function dialAfresh(path: string): Promise<Link> {
+async function dialAfresh(path: string, admits: Admission): Promise<Link> {
   const socket = await connect(path);
   try {
-    const result = await dialHandshake(socket, (peer, id) => {
+    const result = await dialHandshake(socket, admits, (peer, id) => {
       const known = links.get(keyOf(peer, id));
       return known?.isUsable ? known : undefined;
     });
@@ -205,8 +217,8 @@ function makeLink(parts: Handshaken): Link {
 }
 
 /** A domain says its own name: only with the kernel's word of who says it does it tell one from another. */
-function keyOf(peer: Credentials, domainId: string): string {
-  return `${peer.pid}:${domainId}`;
+function keyOf({ pid, uid, gid }: Credentials, domainId: string): string {
+  return `${pid}:${uid}:${gid}:${domainId}`;
 }
 
 /** The peer may have died, and left the files that it was bound to. */
@@ -221,19 +233,24 @@ async function forgetLink(link: Link, isOrderly: boolean): Promise<void> {
 }
 
 async function connect(path: string): Promise<Descriptor> {
+  const settled = performance.now() + SETTLING;
   const deadline = performance.now() + PATIENCE;
   for (;;) {
     try {
       return native().connectUnix(path);
     } catch (error) {
       if (codeOf(error) === 'ECONNREFUSED' && !isAbstract(path)) void removeStaleSoon(path);
-      if (codeOf(error) !== 'EAGAIN' || performance.now() > deadline) throw refused(error, path);
+      const isEarly = codeOf(error) === 'EACCES' && performance.now() < settled;
+      if (!isEarly && (codeOf(error) !== 'EAGAIN' || performance.now() > deadline)) throw refused(error, path);
       await delay(RETRY, undefined, { ref: false });
     }
   }
 }
 
 function refused(error: unknown, path: string): unknown {
+  if (codeOf(error) === 'EACCES') {
+    return new ShmloopError('ERR_SHMLOOP_PEER_REJECTED', `${path} is not for this user`, { cause: error });
+  }
   return codeOf(error) === 'ENOENT' || codeOf(error) === 'ECONNREFUSED'
     ? systemError('ECONNREFUSED', 'connect', path)
     : error;
@@ -257,7 +274,7 @@ async function removeStaleSoon(path: string): Promise<void> {
   for (const wait of STALE_LOOKS) {
     await delay(wait, undefined, { ref: false });
     try {
-      const lock = native().lockDirectory(dirname(path));
+      const lock = tryLock(dirname(path));
       if (lock === null) continue;
       const isFree = removeStale(path);
       lock.close();
@@ -298,10 +315,30 @@ function removeStale(path: string): boolean {
 async function lockDirectory(directory: string): Promise<Descriptor> {
   const deadline = performance.now() + PATIENCE;
   for (;;) {
-    const lock = native().lockDirectory(directory);
+    const lock = tryLock(directory);
     if (lock !== null) return lock;
     if (performance.now() > deadline) throw systemError('EBUSY', 'flock', directory);
     await delay(1);
+  }
+}
+
+/**
+ * The lock on a directory. Whoever may read one may lock it: where that is more than its owner, a directory within
+ * takes its place, which only the owner can open.
+ */
+function tryLock(directory: string): Descriptor | null {
+  const { mode } = lstatSync(directory);
+  if ((mode & 0o077) === 0) return native().lockDirectory(directory);
+  const inner = join(directory, LOCK);
+  makeIfMissing(inner);
+  return native().lockDirectory(inner);
+}
+
+function makeIfMissing(directory: string): void {
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
   }
 }
 

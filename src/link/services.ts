@@ -1,4 +1,5 @@
 import type { Descriptor } from '../native.js';
+import type { Identity } from './credentials.js';
 import type { Link } from './link.js';
 import type { Direction } from './messages.js';
 import type { Port } from './port.js';
@@ -20,6 +21,8 @@ export interface Service {
   readonly ringSize: number;
   /** The largest message that it receives, in bytes. */
   readonly maxMessageSize: number;
+  /** Whether the peer may open a channel; a promise never rejects. Runs no code of the application before it returns. */
+  admits(peer: Identity): boolean | Promise<boolean>;
   /** Whether the backlog has room for one more. */
   hasRoom(): boolean;
   /** What goes to who opens, besides the ring. */
@@ -32,7 +35,7 @@ export interface Service {
 export const services = new Map<string, Service>();
 
 /**
- * What hears the texts that peers send outside of any channel, by topic: their first word. It checks them
+ * What hears the texts that peers of this user send outside of any channel, by topic: their first word. It checks them
  * itself, and must not throw.
  */
 export const topics = new Map<string, (link: Link, text: string) => void>();

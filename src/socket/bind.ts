@@ -2,6 +2,7 @@ import type { ChannelOptions } from '../channel/index.js';
 import { invalid, limitsOf } from '../channel/limits.js';
 import { systemError } from '../errors.js';
 import { type Direction, Listener, services } from '../link/index.js';
+import { type Allow, accessOf } from './access.js';
 import { pathOfName } from './names.js';
 import { Server } from './server.js';
 
@@ -14,23 +15,33 @@ export interface BindOptions extends ChannelOptions {
   direction?: ServerDirection;
   /** Channels that may wait to be taken. Default 511. */
   backlog?: number;
+  /** Who may connect, this user included. Default: this user, and nobody else. */
+  allow?: Allow;
+  /**
+   * Where others find the name: an absolute path of a directory that exists, belongs to this user, and that nobody else
+   * may write to, nor replace. Default: the runtime directory, which other users cannot enter.
+   */
+  directory?: string;
 }
 
 const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
 
 /**
- * Binds a name, so that others can {@link connect} to it. A name that a dead process left is taken over.
+ * Binds a name, so that others can {@link connect} to it. A name that a dead process left is taken over. A thread binds
+ * a name once, whatever the directory.
  *
  * @param name 1 to 64 letters, digits, `.`, `_` and `-`, starting with a letter or a digit
  * @throws EADDRINUSE when it is bound; ERR_SHMLOOP_INVALID_NAME; ERR_SHMLOOP_INVALID_ARGUMENT;
  *   ERR_SHMLOOP_RUNTIME_DIRECTORY; ERR_SHMLOOP_UNSUPPORTED; EMFILE and the like as the kernel does
  */
 export async function bind(name: string, options: BindOptions = {}): Promise<Server> {
-  const path = pathOfName(name);
   const limits = limitsOf(options);
-  const { direction = 'both', backlog = 511 } = options;
+  const { direction = 'both', backlog = 511, allow, directory } = options;
+  const access = accessOf(allow);
+  const path = pathOfName(name, directory, [process.geteuid?.() as number]);
   if (!DIRECTIONS.includes(direction)) throw invalid(`direction is one of ${DIRECTIONS.join(', ')}`);
   if (!Number.isInteger(backlog) || backlog < 1) throw invalid(`backlog is a positive integer, not ${backlog}`);
   if (services.has(name)) throw systemError('EADDRINUSE', 'bind', name);
-  return new Server(name, direction, await Listener.bind(path), limits, backlog);
+  const listener = await Listener.bind(path, access.lists, access.isOpen);
+  return new Server(name, direction, listener, limits, backlog, access);
 }

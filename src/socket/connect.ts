@@ -1,11 +1,12 @@
 import { once } from 'node:events';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Channel, type ChannelOptions } from '../channel/index.js';
 import { checkFlag, checkSignal, invalid, limitsOf } from '../channel/limits.js';
 import { codeOf } from '../errors.js';
 import { existsSync, watch } from '../fs.js';
-import { type Direction, dial, type OpenOptions, type Port } from '../link/index.js';
-import { pathOfName, runtimeDirectory } from './names.js';
+import { type Admission, type Direction, dial, type OpenOptions, OVERFLOW_ID, type Port } from '../link/index.js';
+import { pathOfName } from './names.js';
 
 /** Options of {@link connect}. */
 export interface ConnectOptions extends ChannelOptions {
@@ -15,6 +16,13 @@ export interface ConnectOptions extends ChannelOptions {
   wait?: boolean;
   /** Gives up. */
   signal?: AbortSignal;
+  /** Who must have bound the name: whoever else has is told nothing. Default: this user. */
+  expect?: { uid: number };
+  /**
+   * Where the name is, as {@link bind} has it: an absolute path of a directory that belongs to who is expected, or to
+   * root, and that nobody else may write to, nor replace. Default: the runtime directory.
+   */
+  directory?: string;
 }
 
 const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
@@ -22,6 +30,7 @@ const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
 const RETRY = 20;
 /** A link that was idle may close just as it is used again; the next dial makes a new one. */
 const TRIES = 3;
+const ROOT = 0;
 /** Of a timer that is never due, in milliseconds. */
 const LONG = 2 ** 30;
 
@@ -29,48 +38,55 @@ const LONG = 2 ** 30;
  * Connects to a bound name. Channels between the same two domains share one link.
  *
  * @throws ECONNREFUSED when nobody has bound the name, or its backlog is full; ERR_SHMLOOP_PEER_REJECTED
- *   when another user has; ERR_SHMLOOP_DIRECTION; ERR_SHMLOOP_VERSION; ERR_SHMLOOP_HANDSHAKE;
+ *   when another user has than the one expected, or who has does not allow this process; ERR_SHMLOOP_DIRECTION; ERR_SHMLOOP_VERSION; ERR_SHMLOOP_HANDSHAKE;
  *   ERR_SHMLOOP_TIMEOUT when the peer does not answer within 5 s; the signal's reason;
  *   ERR_SHMLOOP_INVALID_NAME; ERR_SHMLOOP_INVALID_ARGUMENT; ERR_SHMLOOP_RUNTIME_DIRECTORY;
  *   ERR_SHMLOOP_UNSUPPORTED; EMFILE, ENOMEM and the like as the kernel does
  */
 export async function connect(name: string, options: ConnectOptions = {}): Promise<Channel> {
-  const path = pathOfName(name);
   const limits = limitsOf(options);
-  const { direction, wait = false, signal } = options;
+  const { direction, wait = false, signal, directory } = options;
+  const uid = expectedUid(options.expect);
+  const find = () => pathOfName(name, directory, [uid, ROOT]);
+  find();
   if (direction !== undefined && !DIRECTIONS.includes(direction))
     throw invalid('direction is one of both, send, receive');
   checkFlag('wait', wait);
   checkSignal(signal);
   signal?.throwIfAborted();
-  const port = await openNamed(path, name, { ...limits, direction: direction ?? 'any' }, wait, signal);
+  const admits: Admission = (peer) => peer.uid === uid;
+  const port = await openNamed(find, admits, name, { ...limits, direction: direction ?? 'any' }, wait, signal);
   return new Channel(port, limits);
 }
 
 /**
- * Opens a port to a service of the domain that has bound a path.
- * @param wait whether to wait for that
+ * Opens a port to a service of the domain that has bound a name.
+ * @param find where the name is
+ * @param admits whether the domain that has bound it is the one to talk to
+ * @param wait whether to wait for it to be bound
  * @throws as {@link connect} does
  */
 export function openNamed(
-  path: string,
+  find: () => string,
+  admits: Admission,
   service: string,
   options: OpenOptions,
   wait: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Port> {
-  const open = () => openPort(path, service, options, signal);
-  return abortable(wait ? openWhenBound(open, path, signal) : open(), signal);
+  const open = () => openPort(find(), admits, service, options, signal);
+  return abortable(wait ? openWhenBound(open, find, signal) : open(), signal);
 }
 
 async function openPort(
   path: string,
+  admits: Admission,
   name: string,
   options: OpenOptions,
   signal: AbortSignal | undefined,
 ): Promise<Port> {
   for (let tries = 1; ; tries++) {
-    const link = await dial(path);
+    const link = await dial(path, admits);
     signal?.throwIfAborted();
     try {
       return await link.open(name, options, signal);
@@ -80,11 +96,16 @@ async function openPort(
   }
 }
 
-/** Tries, and tries again whenever the runtime directory changes. */
-async function openWhenBound(open: () => Promise<Port>, path: string, signal: AbortSignal | undefined): Promise<Port> {
+/** Tries, and tries again whenever the name's directory changes. */
+async function openWhenBound(
+  open: () => Promise<Port>,
+  find: () => string,
+  signal: AbortSignal | undefined,
+): Promise<Port> {
   for (;;) {
     // From before the try, so that no change is missed, and anew each time: the directory may be made again.
-    const watcher = watch(runtimeDirectory());
+    const path = find();
+    const watcher = watch(dirname(path));
     const changes = [once(watcher, 'change', { signal })];
     changes[0]?.catch(ignore);
     try {
@@ -114,6 +135,15 @@ function abortable(opening: Promise<Port>, signal: AbortSignal | undefined): Pro
     signal?.addEventListener('abort', onAbort, { once: true });
     opening.then(resolve, reject).finally(() => signal?.removeEventListener('abort', onAbort));
   }).finally(() => clearInterval(alive));
+}
+
+function expectedUid(expect: ConnectOptions['expect']): number {
+  if (expect === undefined) return process.geteuid?.() as number;
+  const uid = expect?.uid;
+  if (!Number.isSafeInteger(uid) || uid < 0 || uid === OVERFLOW_ID) {
+    throw invalid(`expect.uid is a user's number, and not ${OVERFLOW_ID}, which is nobody in particular`);
+  }
+  return uid;
 }
 
 function ignore(): void {}

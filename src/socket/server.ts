@@ -1,8 +1,9 @@
 import { Channel, type Limits } from '../channel/index.js';
 import { Queue } from '../channel/queue.js';
-import type { Direction, Listener, Port, Service } from '../link/index.js';
+import type { Direction, Identity, Listener, Port, Service } from '../link/index.js';
 import { services } from '../link/index.js';
 import { ListenedEmitter } from '../listened-emitter.js';
+import type { Access } from './access.js';
 
 /** Events of a {@link Server} and their arguments. */
 export interface ServerEventMap {
@@ -24,6 +25,7 @@ export class Server
   readonly #listener: Listener;
   readonly #limits: Limits;
   readonly #backlog: number;
+  readonly #access: Access;
   readonly #waiting = new Queue<Channel>();
   readonly #takers = new Queue<(channel: Channel | undefined) => void>();
   #isClosed = false;
@@ -37,11 +39,13 @@ export class Server
     listener: Listener,
     limits: Limits,
     backlog: number,
+    access: Access,
   ) {
     super();
     this.#listener = listener;
     this.#limits = limits;
     this.#backlog = backlog;
+    this.#access = access;
     services.set(name, this);
   }
 
@@ -58,6 +62,11 @@ export class Server
   /** The largest message that its channels receive, in bytes. */
   get maxMessageSize(): number {
     return this.#limits.maxMessageSize;
+  }
+
+  /** @internal */
+  admits(peer: Identity): boolean | Promise<boolean> {
+    return this.#access.admits(peer);
   }
 
   /** @internal */

@@ -19,7 +19,14 @@ const open = useKeep();
 /** A subscription that is none: it writes into its words what it likes. */
 async function pretend(): Promise<{ port: Port; words: Words }> {
   const options = { direction: 'send', ringSize: RING.minCapacity, maxMessageSize: 0, takesShared: true } as const;
-  const port = await openNamed(pathOfName('feed'), serviceOf('feed'), options, false, undefined);
+  const port = await openNamed(
+    () => pathOfName('feed'),
+    () => true,
+    serviceOf('feed'),
+    options,
+    false,
+    undefined,
+  );
   open.keep({ close: async () => port.release() });
   return { port, words: (port.peerRing as NonNullable<Port['peerRing']>).memory.control };
 }
@@ -80,6 +87,7 @@ test('a publisher whose memory others could write, or is of another size, is ref
       direction: 'receive',
       ringSize: RING.minCapacity,
       maxMessageSize: 0,
+      admits: () => true,
       hasRoom: () => true,
       share: () => ({ text, descriptor, sent: () => descriptor.close() }),
       accepted: (port) => void open.keep({ close: async () => port.release() }),

@@ -19,14 +19,14 @@ describe.runIf(isRoot)('another user', () => {
   });
 
   test.each(OTHERS)(
-    'is hung up on without an answer when the directory is opened up by force (uid %i)',
+    'is told that it is rejected, and nothing else, when the directory is opened up by force (uid %i)',
     async (uid) => {
       const server = sandbox.start('counting-peer', { name: 'theirs' });
       await server.next('bound');
       openUp();
       expect(await sandbox.run('other-user', { does: 'connect raw' }, { uid })).toEqual({
         kind: 'report',
-        answers: [],
+        answers: ['rejected: credentials'],
       });
       // The library refuses such a directory on its own side.
       expect(await sandbox.run('plain-client', { name: 'theirs' })).toMatchObject({

@@ -129,6 +129,8 @@ describe('the control socket', () => {
     const self = [process.pid, process.getuid?.(), process.getgid?.()];
     expect(addon.peerCredentials(one)).toEqual(self);
     expect(addon.peerCredentials(other)).toEqual(self);
+    // Node adds the effective group to its list.
+    expect(new Set([...addon.peerGroups(one), process.getegid?.()])).toEqual(new Set(process.getgroups?.()));
     one.close();
     other.close();
   });

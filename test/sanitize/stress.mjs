@@ -166,9 +166,11 @@ async function doorbells(addon) {
 /** Makes a ring, passes it over a connection, and streams through it; blocks on the futex when it is full. */
 async function deferrals(addon, isSoon) {
   const calls = [];
+  // Collected, it would call nobody.
+  let deferral;
   await new Promise((resolve) => {
     process.once('uncaughtException', (error) => calls.push(error.message));
-    const deferral = new addon.Deferral(() => {
+    deferral = new addon.Deferral(() => {
       calls.push('called');
       addon.reportUncaught(new Error('reported'));
       setImmediate(resolve);
@@ -176,6 +178,7 @@ async function deferrals(addon, isSoon) {
     deferral.schedule();
     deferral.schedule();
   });
+  assert.ok(deferral);
   assert.deepEqual(calls, ['called', 'reported']);
 }
 
@@ -276,6 +279,7 @@ function serve(addon, path) {
   function greet(socket) {
     assert.notEqual(addon.socketInodes(socket)?.[0], addon.socketInodes(socket)?.[1]);
     assert.deepEqual(addon.peerCredentials(socket), [process.pid, process.geteuid(), process.getegid()]);
+    assert.ok(addon.peerGroups(socket).every((group) => process.getgroups().includes(group)));
     addon.allowDescriptors(socket);
     try {
       addon.sendMessage(socket, Buffer.from('hello'), []);
@@ -287,6 +291,7 @@ function serve(addon, path) {
       if (message === null) return;
       if (message[0] === 0) return end();
       const [, region, doorbell] = message;
+      assert.ok(addon.isPipe(doorbell) && !addon.isPipe(region));
       read(region, doorbell);
     });
     const mine = { close: end };
