@@ -424,6 +424,8 @@ export class Endpoint implements PortHandler, Sink {
   #receiveRegion(message: RegionMessage | undefined): void {
     if (message === undefined) return;
     this.#copiedBytes += message.length;
+    // Polling on within the turn would copy as much again.
+    if (this.#copiedBytes >= COPIED_A_TURN) domain.yieldSoon();
     this.#intake.add(message);
   }
 
