@@ -98,15 +98,33 @@ bool IsQuick(int fd) {
   return fcntl(fd, F_GET_SEALS) >= 0 && fstat(fd, &status) == 0 && status.st_size <= kQuickFile;
 }
 
-// Whether messages wait that nobody will read. With credentials asked for, each has some that there is no room for.
-bool HasQueued(int fd) {
-  int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-  struct msghdr message = {};
-  ssize_t length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
-  // The error that a peer has left comes once, before what it has queued.
-  if (length < 0) length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
-  return length >= 0 && (message.msg_flags & MSG_CTRUNC) != 0;
+// Messages that are looked at before a socket is closed: an honest peer has few of them unread.
+constexpr int kMostLooks = 1024;
+
+// Whether descriptors wait that nobody will take. Of each message that waits there are credentials, for which there is
+// room, and descriptors, for which there is none; of the end there is neither.
+bool HasQueuedDescriptors(int fd) {
+  int on = 1, start = 0;
+  if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) return true;
+  if (setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start) != 0) return true;
+  for (int i = 0; i < kMostLooks; i++) {
+    char bytes[1024];
+    struct iovec part = {bytes, sizeof bytes};
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
+    struct msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    if (recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) < 0) {
+      // The error that a peer has left comes once, before what it has queued.
+      if (errno == ECONNRESET || errno == EINTR) continue;
+      return false;
+    }
+    if ((message.msg_flags & MSG_CTRUNC) != 0) return true;
+    if (message.msg_controllen == 0) return false;
+  }
+  return true;
 }
 
 // Closes the connections that wait. Whether that was all of them: it takes a number for each.
@@ -125,7 +143,7 @@ bool CanCloseHere(int fd, Origin origin) {
     case Origin::kSocket:
       // The peer hears of it at once, and queues no more.
       shutdown(fd, SHUT_RDWR);
-      return !HasQueued(fd);
+      return !HasQueuedDescriptors(fd);
     case Origin::kListener:
       shutdown(fd, SHUT_RDWR);
       return CloseAccepted(fd);

@@ -29,7 +29,7 @@ export type Handshaken = Omit<LinkParts, 'onGone'>;
  *                                    <-  welcome {domain} + event region, doorbell
  *    ready + event region, doorbell  ->
  * ```
- * Descriptors are allowed only once the credentials of the other end passed. Whoever is not admitted is told so by
+ * Descriptors are allowed only once the credentials of the other end passed. Whoever is not admitted may be told so by
  * the acceptor, and nothing else; the dialer hangs up without a word.
  *
  * @param admits whom this side may be linked with
@@ -64,9 +64,13 @@ export async function dialHandshake<T>(
   }
 }
 
-/** The accepting side of {@link dialHandshake}. @throws as it does */
-export async function acceptHandshake(socket: Descriptor, admits: Admission): Promise<Handshaken> {
-  const peer = admit(socket, admits, { kind: 'rejected', reason: 'credentials' });
+/**
+ * The accepting side of {@link dialHandshake}.
+ * @param isTold whether who is not admitted is told so
+ * @throws as it does
+ */
+export async function acceptHandshake(socket: Descriptor, admits: Admission, isTold: boolean): Promise<Handshaken> {
+  const peer = admit(socket, admits, isTold ? { kind: 'rejected', reason: 'credentials' } : undefined);
   const exchange = new Exchange(socket);
   let own: Bell | undefined;
   try {

@@ -254,7 +254,7 @@ export class Link implements Pollable, PortLink {
     }
     const service = services.get(message.text);
     // Another user does not learn which names there are.
-    const verdict = service === undefined ? isOwnUser(this.peer) : service.admits(this.#parts.peer);
+    const verdict = service?.admits?.(this.#parts.peer) ?? isOwnUser(this.peer);
     if (typeof verdict === 'boolean') this.#answerOpen(message, descriptor, service, verdict);
     else void this.#answerLater(message, descriptor, service, verdict);
   }

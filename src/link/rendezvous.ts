@@ -134,7 +134,7 @@ export class Listener {
   /** A peer that fails the handshake is its own affair: it was told, or is gone. */
   async #greet(socket: Descriptor): Promise<void> {
     try {
-      makeLink(await acceptHandshake(socket, this.#admits));
+      makeLink(await acceptHandshake(socket, this.#admits, !isAbstract(this.path)));
     } catch {
       socket.close();
     } finally {

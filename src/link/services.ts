@@ -21,8 +21,11 @@ export interface Service {
   readonly ringSize: number;
   /** The largest message that it receives, in bytes. */
   readonly maxMessageSize: number;
-  /** Whether the peer may open a channel; a promise never rejects. Runs no code of the application before it returns. */
-  admits(peer: Identity): boolean | Promise<boolean>;
+  /**
+   * Whether the peer may open a channel: without it, who is of this user. A promise never rejects. Runs no code of the
+   * application before it returns.
+   */
+  admits?(peer: Identity): boolean | Promise<boolean>;
   /** Whether the backlog has room for one more. */
   hasRoom(): boolean;
   /** What goes to who opens, besides the ring. */

@@ -1,4 +1,4 @@
-import { isOwnUser, type Link, type Port, services, topics } from '../link/index.js';
+import { type Link, type Port, services, topics } from '../link/index.js';
 import { native } from '../native.js';
 import { randomHex, sha256 } from '../random.js';
 import { findAccepted, untrack, whenAdopted } from './accepted.js';
@@ -213,7 +213,6 @@ function expectOpen(link: Link, session: string, id: number, tcp: TcpHandle, acc
       return nextRingSize();
     },
     maxMessageSize: 0,
-    admits: isOwnUser,
     hasRoom: () => nextRingSize() > 0,
     accepted: (port) => {
       forget();
