@@ -3,9 +3,6 @@ import { answerCalls } from '../harness/calls.mjs';
 import { cpuStamp, nowNs } from '../harness/usage.mjs';
 import { workOf } from './work.mjs';
 
-/** Messages that can be under way: beyond, the sender waits. */
-export const BUFFERS = 4;
-
 const [transport, kind, sizeText] = process.argv.slice(2);
 const size = Number(sizeText);
 const module = await import(transport === 'tcp' ? './tcp.mjs' : './region.mjs');

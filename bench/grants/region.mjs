@@ -1,6 +1,6 @@
 /** `sendRegion` from a pool; the receiver looks at the sender's pages. */
 import { bind, connect, RegionPool } from 'shmloop';
-import { BUFFERS } from './peer.mjs';
+import { BUFFERED_BYTES } from './work.mjs';
 
 /** @param {number} size */
 export async function serve(size) {
@@ -23,7 +23,7 @@ export async function serve(size) {
 /** @param {string} name @param {number} size */
 export async function dial(name, size) {
   const channel = await connect(name);
-  const pool = new RegionPool({ size: BUFFERS * size });
+  const pool = new RegionPool({ size: BUFFERED_BYTES });
   return async (/** @type {(buffer: Buffer) => void} */ write) => {
     const block = await pool.allocateWhenFree(size);
     write(block.buffer);

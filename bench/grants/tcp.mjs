@@ -1,7 +1,7 @@
 /** Loopback TCP by `node:net`; as many buffers as the other has, each used again when it was written. */
 import { once } from 'node:events';
 import net from 'node:net';
-import { BUFFERS } from './peer.mjs';
+import { BUFFERED_BYTES } from './work.mjs';
 
 export async function serve() {
   const server = net.createServer();
@@ -21,7 +21,7 @@ export async function serve() {
 export async function dial(port, size) {
   const socket = net.connect(port, '127.0.0.1').setNoDelay(true);
   await once(socket, 'connect');
-  const free = Array.from({ length: BUFFERS }, () => Buffer.alloc(size));
+  const free = Array.from({ length: BUFFERED_BYTES / size }, () => Buffer.alloc(size));
   /** @type {(() => void) | undefined} */
   let wake;
   return async (/** @type {(buffer: Buffer) => void} */ write) => {

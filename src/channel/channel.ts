@@ -213,6 +213,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     const { trusted = false } = options;
     checkFlag('trusted', trusted);
     this.#claim('regions');
+    this.#endpoint.takesRegions = true;
     const { uid } = this.peer;
     return this.#iterate((item) =>
       item instanceof RegionMessage ? item.guarded(uid, trusted) : new RegionMessage([item]),
@@ -388,16 +389,18 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   }
 
   #iterate<T>(convert: (item: Item) => T): AsyncIterableIterator<T> {
+    const leave = () => {
+      this.#taker = undefined;
+      this.#endpoint.takesRegions = false;
+    };
     const iterator: AsyncIterableIterator<T> = {
       next: () => this.#next(convert),
       return: async () => {
-        this.#taker = undefined;
+        leave();
         return { value: undefined, done: true };
       },
       [Symbol.asyncIterator]: () => iterator,
-      [Symbol.asyncDispose]: async () => {
-        this.#taker = undefined;
-      },
+      [Symbol.asyncDispose]: async () => leave(),
     } as AsyncIterableIterator<T>;
     return iterator;
   }

@@ -16,6 +16,8 @@ import { Sender } from './sender.js';
 const NOTHING = new Uint8Array(0);
 /** Who pulls message by message without a turn of the event loop in between would starve all others. */
 const PULLS_A_TURN = 4;
+/** Bytes of regions that may be copied in a turn: a few bytes in the ring can stand for many. */
+const COPIED_A_TURN = 1024 * 1024;
 /** Bytes that may wait to be sent while further requests are taken. */
 const MAX_REPLIES = 16 * 1024 * 1024;
 /** What a channel is told; each is called outside of any reading of the ring. */
@@ -52,6 +54,10 @@ export class Endpoint implements PortHandler, Sink {
   /** Whether the peer went away before this end had sent all that it had to. */
   #isCut = false;
   #isAbandoned = false;
+  /** Whether messages in regions are taken where they are. */
+  takesRegions = false;
+  /** Bytes of messages in regions since the last turn. */
+  #copiedBytes = 0;
   /** Pulls since the last turn. */
   #pulls = 0;
   /** The last poll found nothing, and nothing changed since but, perhaps, the rings. */
@@ -143,12 +149,13 @@ export class Endpoint implements PortHandler, Sink {
 
   /** Sends a message with parts in regions. @returns resolves when none of it is in use at the other end */
   sendParts(parts: readonly Outgoing[]): Promise<void> {
-    // It goes nowhere then, and all of it is the caller's; blocks are taken over all the same, and so come back.
-    const isGone = this.#isClosed || this.port.isPeerGone;
     const { outbox } = this.lending;
+    if (this.#isClosed || this.port.isPeerGone) {
+      outbox.drop(parts);
+      return Promise.resolve();
+    }
     const { id, payload, released } = outbox.add(parts);
-    if (isGone) outbox.released(id);
-    else this.send(TYPE.region, id, payload);
+    this.send(TYPE.region, id, payload);
     return released;
   }
 
@@ -223,6 +230,7 @@ export class Endpoint implements PortHandler, Sink {
     if (!this.#intake.isEmpty) return this.#intake.take();
     if (this.#isClosed || this.receiver === undefined) return undefined;
     this.receiver.isPooled = false;
+    this.#copiedBytes = 0;
     const message = this.#takeOne() ?? this.#pull();
     this.receiver.isPooled = true;
     return message && privateCopy(message);
@@ -279,6 +287,7 @@ export class Endpoint implements PortHandler, Sink {
   poll(): boolean {
     let worked = false;
     this.#pulls = 0;
+    this.#copiedBytes = 0;
     try {
       if (this.#isQuiet && !this.#hasNews()) return false;
       if (this.receiver?.fill()) worked = true;
@@ -301,6 +310,7 @@ export class Endpoint implements PortHandler, Sink {
 
   arm(): boolean {
     if (this.#isInterrupted) return false;
+    this.#copiedBytes = 0;
     try {
       if (this.receiver !== undefined && !this.receiver.park('event')) return false;
       const isBlocked = this.#isWaitingForRoom();
@@ -330,6 +340,7 @@ export class Endpoint implements PortHandler, Sink {
   accepts(type: number): boolean {
     if (this.lending.inbox.isPending && (type === TYPE.message || type === TYPE.region || type === TYPE.end))
       return false;
+    if (type === TYPE.region && !this.takesRegions && this.#copiedBytes >= COPIED_A_TURN) return false;
     if (type === TYPE.message || type === TYPE.region) return this.#intake.accepts(this.#isAwaited());
     if (type === TYPE.request) return this.#acceptsRequest();
     return true;
@@ -411,7 +422,11 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #receiveRegion(message: RegionMessage | undefined): void {
-    if (message !== undefined) this.#intake.add(message);
+    if (message === undefined) return;
+    this.#copiedBytes += message.length;
+    // Polling on within the turn would copy as much again.
+    if (this.#copiedBytes >= COPIED_A_TURN) domain.yieldSoon();
+    this.#intake.add(message);
   }
 
   /** A region came that a message waited for. */
@@ -432,6 +447,8 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #released(id: number): void {
+    // Its last releases may be read after it is known to be gone, when all messages count as released.
+    if (this.port.isPeerGone) return;
     this.lending.outbox.released(id);
     domain.yieldSoon();
   }

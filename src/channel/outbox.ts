@@ -49,6 +49,12 @@ export class Outbox {
     return { id, payload, released };
   }
 
+  /** The other end is gone, and so is the message: blocks come back. @throws ERR_SHMLOOP_POOL */
+  drop(parts: readonly Outgoing[]): void {
+    const giveBacks = parts.flatMap(({ block }) => (block === undefined ? [] : [takeOver(block)]));
+    for (const giveBack of giveBacks) giveBack();
+  }
+
   /** The other end released a message. @throws ERR_SHMLOOP_PROTOCOL when it had none of that number */
   released(id: number): void {
     const sent = this.#sent.get(id);

@@ -76,6 +76,23 @@ describe('a message in a region', () => {
     expect(() => channel.sendRegion(region)).toThrow(coded('ERR_SHMLOOP_CLOSED'));
   });
 
+  test('that is still on its way when its region is closed arrives', async () => {
+    const [near, other] = await far.pair();
+    const region = createRegion(4096);
+    const messages = other.regions();
+    void near.sendRegion(region);
+    (await next(messages)).release();
+    region.buffer.fill(6);
+    const released = near.sendRegion(region);
+    region.close();
+    // It stays in the ring, and all that is said of the region has been heard.
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    const message = await next(messages);
+    expect(message.buffer.every((byte) => byte === 6)).toBe(true);
+    message.release();
+    await released;
+  });
+
   test.each(['message', 'iteration', 'consume'])('is a private copy for who takes messages by %s', async (way) => {
     const [near, other] = await far.pair();
     using region = createRegion(SIZE);
@@ -272,6 +289,38 @@ describe('what the receiver has of a message', () => {
     await near.end();
   });
 
+  test('is released in order by who closes right after it', async () => {
+    for (let i = 0; i < 50; i++) {
+      const [near, other] = await far.pair();
+      using region = createRegion(4096);
+      const released = near.sendRegion(region);
+      (await next(other.regions())).release();
+      const over = closed(near);
+      void other.close();
+      await released;
+      expect(await over).toEqual(coded('ECONNRESET'));
+      expect(near.grants()).toEqual([]);
+    }
+  });
+
+  test('is released once, also where its release is read when the receiver is known to be gone', async () => {
+    const [near, other] = await far.pair({ near: { ringSize: 1 << 22 } });
+    using region = createRegion(4096);
+    const released = near.sendRegion(region);
+    const message = await next(other.regions());
+    // More than is set aside, so that the release waits behind them.
+    for (let i = 0; i < 3; i++) other.send(Buffer.alloc(600_000, i));
+    message.release();
+    void other.close();
+    await released;
+    const taken: number[] = [];
+    const taking = (async () => {
+      for await (const { 0: first } of near) taken.push(first as number);
+    })();
+    await expect(taking).rejects.toEqual(coded('ECONNRESET'));
+    expect(taken).toEqual([0, 1, 2]);
+  });
+
   test("is the sender's again when the receiver is killed", async () => {
     const { channel, run, agent } = await far.open(async (peer, { say }) => {
       const { value } = await peer.regions().next();
@@ -286,6 +335,30 @@ describe('what the receiver has of a message', () => {
     await released;
     expect(pool.used).toBe(0);
   });
+});
+
+test('a flood of small frames that stand for much does not hold up the event loop of who copies', async () => {
+  const { channel, run } = await far.open(async (peer, { shmloop }) => {
+    const region = shmloop.createRegion(2 * 1024 * 1024);
+    region.buffer.fill(1);
+    const all: Promise<void>[] = [];
+    for (let i = 0; i < 100; i++) all.push(peer.sendRegion(region));
+    await Promise.all(all);
+  });
+  const inTurn = new Map<number, number>();
+  let turn = 0;
+  const immediate = () => {
+    turn++;
+    counting = setImmediate(immediate);
+  };
+  let counting = setImmediate(immediate);
+  channel.on('message', () => inTurn.set(turn, (inTurn.get(turn) ?? 0) + 1));
+  await run.result;
+  clearImmediate(counting);
+  const counts = [...inTurn.values()];
+  expect(counts.reduce((sum, count) => sum + count)).toBe(100);
+  // One by the domain's immediate, and one where a doorbell woke it.
+  expect(Math.max(...counts)).toBeLessThanOrEqual(2);
 });
 
 describe('a pool', () => {
