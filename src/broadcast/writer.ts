@@ -5,6 +5,8 @@ import { type BroadcastMemory, storePosition, WORD } from './broadcast-memory.js
 
 /** From here on the native copy wins over `TypedArray.set`. */
 const NATIVE_COPY = 4096;
+/** From here on the region's lines are not fetched from the readers' caches first. */
+const PAST_CACHE = 16 * 1024;
 
 /**
  * The writing end of a broadcast region: put records, then publish.
@@ -123,7 +125,8 @@ export class BroadcastWriter {
 
   #copy(target: number, data: Uint8Array, start: number, end: number): void {
     const { bytes } = this.#memory;
-    if (end - start >= NATIVE_COPY) native().copy(bytes, target, data, start, end - start);
+    if (end - start >= PAST_CACHE) native().copyPastCache(bytes, target, data, start, end - start);
+    else if (end - start >= NATIVE_COPY) native().copy(bytes, target, data, start, end - start);
     else if (start === 0 && end === data.length) bytes.set(data, target);
     else bytes.set(data.subarray(start, end), target);
   }

@@ -64,6 +64,17 @@ describe('a broadcast region', () => {
     expect(reader.lost).toBe(1);
   });
 
+  test('carries messages of any size round its end', () => {
+    const { writer, join } = makeBroadcast(256 * 1024);
+    const reader = join();
+    for (const [n, length] of [70_000, 5000, 130_001, 16_384, 100, 200_000, 16_383, 90_000, 262_128].entries()) {
+      const message = Buffer.from(Array.from({ length }, (_, i) => (i * 7 + n) & 0xff));
+      writer.put(message);
+      writer.publish();
+      expect(reader.next()?.equals(message)).toBe(true);
+    }
+  });
+
   test('goes on where positions outgrow a word, and where they outgrow a shorter one', () => {
     for (const start of [2 ** 31 - 4096, 2 ** 32 - 4096, 2 ** 34 - 4096, 2 ** 35 - 4096, 2 ** 45 - 4096]) {
       const { writer, join } = makeBroadcast(PAGE, start);
