@@ -8,7 +8,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { bind } from 'shmloop';
 import { descriptors, sharedMappings } from '../faults/fixtures/lib.mjs';
 import { Random } from './random.mjs';
+import * as broadcast from './targets/broadcast.mjs';
 import * as events from './targets/events.mjs';
+import * as grants from './targets/grants.mjs';
 import * as incoming from './targets/incoming.mjs';
 import * as messages from './targets/messages.mjs';
 import * as outgoing from './targets/outgoing.mjs';
@@ -16,7 +18,7 @@ import * as receiver from './targets/receiver.mjs';
 import * as sender from './targets/sender.mjs';
 
 /** To try something else: a module with `play(random)`, which plays one round and returns how much it changed. */
-const TARGETS = { receiver, sender, incoming, outgoing, messages, events };
+const TARGETS = { receiver, sender, incoming, outgoing, messages, events, grants, broadcast };
 /** The target that is played over sockets, by another process. */
 const WIRE = 'wire';
 /** Of so many mutations one is made there, and a round has some four of them. */

@@ -5,7 +5,9 @@ import { decode, encode } from '../../../dist/link/messages.js';
 import { decode as decodeNet } from '../../../dist/net/proposal.js';
 import { isCapacity } from '../../../dist/ring/index.js';
 
-const KINDS = ['hello', 'welcome', 'ready', 'rejected', 'open', 'accept', 'refuse', 'closed', 'forget', 'bye', 'tell'];
+const LINK = ['hello', 'welcome', 'ready', 'rejected', 'open', 'accept', 'refuse', 'closed', 'forget', 'bye', 'tell'];
+const GRANTS = ['map', 'mapped', 'unmapped', 'revoked', 'pass', 'released'];
+const KINDS = [...LINK, ...GRANTS];
 const NET = [
   'net propose 7 127.0.0.1:80 127.0.0.1:8080 ff 9 00112233445566778899aabbccddeeff',
   'net agree 7 ff 9 00112233445566778899aabbccddeeff',

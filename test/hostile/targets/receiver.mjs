@@ -5,7 +5,9 @@ import { Receiver } from '../../../dist/channel/receiver.js';
 import { Peer, Rings } from '../checked-ring.mjs';
 
 const TYPES = Object.values(TYPE);
-const FIXED = { [TYPE.large]: LARGE_LENGTH, [TYPE.end]: 0, [TYPE.cancel]: 0 };
+const FIXED = { [TYPE.large]: LARGE_LENGTH, [TYPE.end]: 0, [TYPE.cancel]: 0, [TYPE.release]: 0 };
+/** Without data. */
+const NOTICES = [TYPE.cancel, TYPE.release];
 const LIMIT = 16_384;
 const rings = new Rings();
 
@@ -17,7 +19,7 @@ export function play(random) {
   const sink = {
     accepts: (type) => type !== unwanted || random.chance(50),
     receive(type, id, data) {
-      assert.ok(type === TYPE.cancel || CARRIERS.includes(type), `a message of type ${type}`);
+      assert.ok(NOTICES.includes(type) || CARRIERS.includes(type), `a message of type ${type}`);
       assert.ok(data.length <= LIMIT && id >= 0, `a message of ${data.length} bytes`);
       assert.notEqual(data.buffer, ring.own.region.memory, 'a message that the peer can change');
     },
