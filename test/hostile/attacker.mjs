@@ -5,7 +5,9 @@ import { EVENTS, encode, makeRing, native, plainMemory, RawPeer } from '../fault
 import { Random } from './random.mjs';
 
 const SEALED = 7;
-const KINDS = ['hello', 'welcome', 'ready', 'rejected', 'open', 'accept', 'refuse', 'closed', 'forget', 'bye', 'tell'];
+const LINK = ['hello', 'welcome', 'ready', 'rejected', 'open', 'accept', 'refuse', 'closed', 'forget', 'bye', 'tell'];
+const GRANTS = ['map', 'mapped', 'unmapped', 'revoked', 'pass', 'released'];
+const KINDS = [...LINK, ...GRANTS];
 const NAME = 'beset';
 
 /** What may be passed, each made anew. */
@@ -72,7 +74,7 @@ async function misbehave(random, peer, channel) {
     ring: random.below(4),
     capacity: random.pick([0, 4096, 65_536]),
     maxMessageSize: random.bits(),
-    text: random.pick([NAME, 'f'.repeat(32), 'nobody', `net ${random.bits()}`, '']),
+    text: random.pick([NAME, 'f'.repeat(32), 'nobody', `net ${random.bits()}`, '1 4096 0 4096 read', '']),
   });
   if (random.chance(30)) bytes[random.below(bytes.length)] = random.bits();
   const descriptors = [];
