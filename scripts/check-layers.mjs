@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-const GROUND = ['errors', 'fs', 'layout', 'listened-emitter', 'native', 'random', 'settler', 'words'];
+const GROUND = ['copy', 'errors', 'fs', 'layout', 'listened-emitter', 'native', 'random', 'settler', 'words'];
 const LEVELS = [
   ['memory'],
   ['ring', 'event'],

@@ -41,6 +41,11 @@ export class ShmloopError extends Error {
   }
 }
 
+/** An argument has the wrong type, or is out of range. */
+export function invalid(message: string): ShmloopError {
+  return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', message);
+}
+
 /** An error of Node's own shape, for what programs know from sockets: ECONNREFUSED, EADDRINUSE, ECONNRESET, EPIPE. */
 export function systemError(code: keyof typeof constants.errno, syscall: string, detail: string): Error {
   const error = new Error(`${syscall} ${code} ${detail}`);

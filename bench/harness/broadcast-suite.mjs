@@ -4,6 +4,7 @@ import net from 'node:net';
 import { LARGEST_BATCH, LEAD_IN, warmUp } from './measure.mjs';
 import { PeerProcess } from './peer-process.mjs';
 import { formatBroadcastRows } from './report.mjs';
+import { compareWithTcp } from './statistics.mjs';
 import { observeProcess, watchOthers } from './usage.mjs';
 
 /** @type {Record<string, number>} */
@@ -17,7 +18,7 @@ export const suite = {
   transports: ['shmloop', 'tcp'],
   makePlan,
   prepare,
-  compare,
+  compare: compareWithTcp,
   format: formatBroadcastRows,
 };
 
@@ -150,22 +151,4 @@ function freePort() {
       server.close(() => resolve(port));
     });
   });
-}
-
-/**
- * How many times TCP's a measurement is, round by round: what disturbed one disturbed the other.
- * @param {ReadonlyMap<import('./plan.mjs').Run, import('./measure.mjs').Measurement[]>} results
- */
-function compare(results) {
-  for (const [run, measurements] of results) {
-    const isBaseline = (/** @type {import('./plan.mjs').Run} */ other) =>
-      other.transport === 'tcp' && other.kind === run.kind && other.size === run.size;
-    const baseline = [...results].find(([other]) => isBaseline(other))?.[1];
-    if (baseline === undefined) continue;
-    for (const [round, own] of measurements.entries()) {
-      if (baseline[round] === undefined) continue;
-      own.times_tcp = own.msgs_per_s / baseline[round].msgs_per_s;
-      own.cpu_times_tcp = own.cpu_us_per_msg / baseline[round].cpu_us_per_msg;
-    }
-  }
 }

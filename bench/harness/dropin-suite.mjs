@@ -3,6 +3,7 @@
 import { LARGEST_BATCH, LEAD_IN, warmUp } from './measure.mjs';
 import { cpuOf, ProgramPair } from './program-pair.mjs';
 import { formatDropinRows } from './report.mjs';
+import { compareWithTcp } from './statistics.mjs';
 import { loopbackBytes, watchOthers } from './usage.mjs';
 
 /**
@@ -73,7 +74,7 @@ export const suite = {
   quick: { rounds: 5 },
   makePlan,
   prepare,
-  compare,
+  compare: compareWithTcp,
   format: formatDropinRows,
 };
 
@@ -163,22 +164,4 @@ async function measure(pair, runBatch, { count, method, size, connections }) {
     cpu_us_per_msg: cpuUs / count,
     others_cpu: othersShare(),
   };
-}
-
-/**
- * How many times TCP's a measurement is, round by round: what disturbed one disturbed the other.
- * @param {ReadonlyMap<import('./plan.mjs').Run, import('./measure.mjs').Measurement[]>} results
- */
-function compare(results) {
-  for (const [run, measurements] of results) {
-    const isBaseline = (/** @type {import('./plan.mjs').Run} */ other) =>
-      other.transport === 'tcp' && other.kind === run.kind && other.size === run.size;
-    const baseline = [...results].find(([other]) => isBaseline(other))?.[1];
-    if (baseline === undefined) continue;
-    for (const [round, own] of measurements.entries()) {
-      const tcp = baseline[round];
-      own.times_tcp = run.kind === 'rtt' ? tcp.p50_us / own.p50_us : own.msgs_per_s / tcp.msgs_per_s;
-      own.cpu_times_tcp = own.cpu_us_per_msg / tcp.cpu_us_per_msg;
-    }
-  }
 }

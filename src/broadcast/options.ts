@@ -1,5 +1,5 @@
-import { checkTimeout, invalid } from '../channel/limits.js';
-import { ShmloopError } from '../errors.js';
+import { checkTimeout } from '../channel/limits.js';
+import { invalid, ShmloopError } from '../errors.js';
 import { isCapacity } from '../ring/index.js';
 
 /** What happens when the region is full: the writer waits for the slowest reader, or goes on without it. */

@@ -2,7 +2,7 @@ import { Queue } from '../channel/queue.js';
 import { ShmloopError } from '../errors.js';
 import { domain, type Publishable } from '../event/index.js';
 import { BROADCAST, RING } from '../layout.js';
-import { type Credentials, type Identity, isOwnUser, type Port, type Service, type Shared } from '../link/index.js';
+import type { Credentials, Port, Service, Shared } from '../link/index.js';
 import { Region } from '../memory/index.js';
 import type { Descriptor } from '../native.js';
 import { BroadcastMemory, broadcastFileLength, SEALS } from './broadcast-memory.js';
@@ -120,10 +120,6 @@ export class Publication implements Service, Publishable, SubscriberEvents {
   }
 
   // --- Service
-
-  admits(peer: Identity): boolean {
-    return isOwnUser(peer);
-  }
 
   hasRoom(): boolean {
     return !this.#isClosed;

@@ -1,11 +1,9 @@
 import { allocate, carve } from '../channel/slab.js';
+import { copyOut } from '../copy.js';
 import { BROADCAST, RECORD, recordLength } from '../layout.js';
-import { native } from '../native.js';
 import { fence } from '../words.js';
 import { type BroadcastMemory, broken, loadPosition, WORD } from './broadcast-memory.js';
 
-/** From here on the native copy wins over `TypedArray.set`. */
-const NATIVE_COPY = 4096;
 /** Messages up to this size share memory, as small reads of Node do. */
 const SMALL = 4096;
 /** Records that may be given up under a reader's hands before it lets others have their turn. */
@@ -126,15 +124,10 @@ export class BroadcastReader {
     const target = makeRoom(length);
     const start = (this.#position + RECORD.headerLength) & this.#mask;
     const untilEnd = Math.min(length, this.#capacity - start);
-    this.#copy(target, 0, start, untilEnd);
-    if (untilEnd < length) this.#copy(target, untilEnd, 0, length - untilEnd);
-    return target;
-  }
-
-  #copy(target: Buffer, at: number, start: number, length: number): void {
     const { bytes } = this.#memory;
-    if (length >= NATIVE_COPY) native().copy(target, at, bytes, start, length);
-    else target.set(bytes.subarray(start, start + length), at);
+    copyOut(bytes, start, untilEnd, target, 0);
+    if (untilEnd < length) copyOut(bytes, 0, length - untilEnd, target, untilEnd);
+    return target;
   }
 }
 

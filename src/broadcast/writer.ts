@@ -1,12 +1,7 @@
+import { copyIn } from '../copy.js';
 import { BROADCAST, RECORD, recordLength } from '../layout.js';
-import { native } from '../native.js';
 import { fence } from '../words.js';
 import { type BroadcastMemory, storePosition, WORD } from './broadcast-memory.js';
-
-/** From here on the native copy wins over `TypedArray.set`. */
-const NATIVE_COPY = 4096;
-/** From here on the region's lines are not fetched from the readers' caches first. */
-const PAST_CACHE = 16 * 1024;
 
 /**
  * The writing end of a broadcast region: put records, then publish.
@@ -119,15 +114,8 @@ export class BroadcastWriter {
   #copyIn(data: Uint8Array): void {
     const start = (this.#filled + RECORD.headerLength) & this.#mask;
     const untilEnd = Math.min(data.length, this.#capacity - start);
-    this.#copy(start, data, 0, untilEnd);
-    if (untilEnd < data.length) this.#copy(0, data, untilEnd, data.length);
-  }
-
-  #copy(target: number, data: Uint8Array, start: number, end: number): void {
     const { bytes } = this.#memory;
-    if (end - start >= PAST_CACHE) native().copyPastCache(bytes, target, data, start, end - start);
-    else if (end - start >= NATIVE_COPY) native().copy(bytes, target, data, start, end - start);
-    else if (start === 0 && end === data.length) bytes.set(data, target);
-    else bytes.set(data.subarray(start, end), target);
+    copyIn(bytes, start, data, 0, untilEnd);
+    if (untilEnd < data.length) copyIn(bytes, 0, data, untilEnd, data.length);
   }
 }

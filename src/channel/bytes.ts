@@ -1,4 +1,4 @@
-import { invalid } from './limits.js';
+import { invalid } from '../errors.js';
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT when it is neither bytes nor a string */
 export function toBytes(data: unknown): Uint8Array {

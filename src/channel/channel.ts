@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { ShmloopError, systemError } from '../errors.js';
+import { invalid, ShmloopError, systemError } from '../errors.js';
 import { type Credentials, isOwnUser, type Port } from '../link/index.js';
 import { ListenedEmitter } from '../listened-emitter.js';
 import { PoolBlock, type SharedRegion } from '../memory/index.js';
@@ -8,7 +8,7 @@ import { toBytes } from './bytes.js';
 import { Endpoint, type EndpointEvents, tooLarge } from './endpoint.js';
 import { TYPE } from './framing.js';
 import type { Grant, GrantInfo, GrantOptions } from './grants.js';
-import { checkFlag, checkTimeout, invalid, type Limits } from './limits.js';
+import { checkFlag, checkTimeout, type Limits } from './limits.js';
 import type { MapOptions, Mapping } from './mappings.js';
 import { type MessagePart, type Outgoing, outgoing, pieceOf } from './parts.js';
 import { type Item, privateCopy, RegionMessage } from './region-message.js';

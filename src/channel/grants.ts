@@ -1,9 +1,8 @@
-import { ShmloopError } from '../errors.js';
+import { invalid, ShmloopError } from '../errors.js';
 import type { Credentials, GrantMessage, Port } from '../link/index.js';
 import { insideOf, SharedRegion, type Sharing } from '../memory/index.js';
 import { randomHex } from '../random.js';
 import { broken, passedText } from './grant-messages.js';
-import { invalid } from './limits.js';
 
 /** Options of {@link Channel.grant}. */
 export interface GrantOptions {

@@ -1,4 +1,4 @@
-import { ShmloopError } from '../errors.js';
+import { invalid } from '../errors.js';
 import { isCapacity } from '../ring/index.js';
 
 /** The largest message that the protocol has, in bytes. */
@@ -50,10 +50,6 @@ export function checkTimeout(timeout: unknown): void {
 export function checkSignal(signal: unknown): void {
   const isSignal = typeof signal === 'object' && signal !== null && 'aborted' in signal;
   if (signal !== undefined && !isSignal) throw invalid('signal is an AbortSignal');
-}
-
-export function invalid(message: string): ShmloopError {
-  return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', message);
 }
 
 function withoutUndefined<T extends object>(options: T): Partial<T> {

@@ -1,8 +1,8 @@
+import { invalid } from '../errors.js';
 import { FRAME, PARTS } from '../layout.js';
 import { type SharedRegion, takeOver } from '../memory/index.js';
 import { broken } from './grant-messages.js';
 import type { Entry, Grants } from './grants.js';
-import { invalid } from './limits.js';
 import { encodeParts, type Outgoing } from './parts.js';
 
 interface Sent {

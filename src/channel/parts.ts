@@ -1,9 +1,9 @@
+import { invalid } from '../errors.js';
 import { PARTS } from '../layout.js';
 import { PoolBlock, SharedRegion } from '../memory/index.js';
 import { toBytes } from './bytes.js';
 import { broken } from './grant-messages.js';
 import { checkRange } from './grants.js';
-import { invalid } from './limits.js';
 
 /** Bytes of a region, to be sent without a copy. */
 export interface RegionRange {

@@ -1,4 +1,4 @@
-import { ShmloopError } from '../errors.js';
+import { invalid } from '../errors.js';
 import { usableCpus } from './cpus.js';
 
 /**
@@ -40,7 +40,7 @@ export class Waiting {
 
   set mode(mode: WaitingMode) {
     if (!MODES.includes(mode)) {
-      throw new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', `waiting is one of ${MODES.join(', ')}`);
+      throw invalid(`waiting is one of ${MODES.join(', ')}`);
     }
     this.#mode = mode;
     this.#bound = 0;

@@ -1,5 +1,5 @@
 import { constants } from 'node:buffer';
-import { ShmloopError } from '../errors.js';
+import { invalid, ShmloopError } from '../errors.js';
 import { type Descriptor, native } from '../native.js';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/;
@@ -28,10 +28,7 @@ export class NamedRegion {
   static create(name: string, length: number): NamedRegion {
     const path = pathOf(name);
     if (!Number.isSafeInteger(length) || length < 1 || length > constants.MAX_LENGTH) {
-      throw new ShmloopError(
-        'ERR_SHMLOOP_INVALID_ARGUMENT',
-        `length is from 1 to ${constants.MAX_LENGTH}, not ${length}`,
-      );
+      throw invalid(`length is from 1 to ${constants.MAX_LENGTH}, not ${length}`);
     }
     const descriptor = native().createNamedMemory(path, length);
     try {

@@ -1,4 +1,4 @@
-import { ShmloopError } from '../errors.js';
+import { invalid, ShmloopError } from '../errors.js';
 import { PAGE } from '../layout.js';
 import { limited, type Settler } from '../settler.js';
 import { createRegion, type SharedRegion } from './shared-region.js';
@@ -223,8 +223,4 @@ function orderOf(length: number): number {
 
 function closed(): ShmloopError {
   return new ShmloopError('ERR_SHMLOOP_CLOSED', 'the pool is closed');
-}
-
-function invalid(message: string): ShmloopError {
-  return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', message);
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:buffer';
-import { ShmloopError } from '../errors.js';
+import { invalid, ShmloopError } from '../errors.js';
 import { PAGE } from '../layout.js';
 import { type Descriptor, native } from '../native.js';
 import { Region, SEAL } from './region.js';
@@ -173,8 +173,4 @@ export function createRegion(size: number, options: RegionOptions = {}): SharedR
   }
   if (writable !== 'owner' && writable !== 'peers') throw invalid(`writable is 'owner' or 'peers', not ${writable}`);
   return new SharedRegion(Math.ceil(size / PAGE) * PAGE, writable);
-}
-
-function invalid(message: string): ShmloopError {
-  return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', message);
 }

@@ -154,7 +154,7 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
   shutdown(request: StreamRequest): Status {
     this.#hasEnded = true;
     // The peer may be sure of this side by now: it is to hear of the end in the ring.
-    this.pump();
+    if (!this.#isConfirmed) this.pump();
     if (this.#outgoing.waitingBytes > 0) {
       this.#shutdown = request;
       return 0;

@@ -1,5 +1,5 @@
+import { copyOut } from '../copy.js';
 import { CONTROL, FRAME, RING } from '../layout.js';
-import { native } from '../native.js';
 import { add, load, store } from '../words.js';
 import {
   available,
@@ -14,7 +14,6 @@ import {
 import type { RingMemory } from './ring-memory.js';
 
 const WORD = RING.controlWord;
-const NATIVE_COPY = 4096;
 /** Pages are taken from the kernel in such steps, ahead of the reader. */
 const POPULATE_STEP = 64 * 1024;
 
@@ -90,9 +89,7 @@ export class RingReader {
 
   /** Copies bytes out, from `at` bytes after the offset. */
   copyOut(at: number, length: number, target: Uint8Array, targetOffset: number): void {
-    const from = this.#offset + at;
-    if (length >= NATIVE_COPY) native().copy(target, targetOffset, this.#bytes, from, length);
-    else target.set(this.#bytes.subarray(from, from + length), targetOffset);
+    copyOut(this.#bytes, this.#offset + at, length, target, targetOffset);
   }
 
   /**

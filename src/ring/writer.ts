@@ -1,5 +1,5 @@
+import { copyIn } from '../copy.js';
 import { CONTROL, FRAME, RING } from '../layout.js';
-import { native } from '../native.js';
 import { load, subtract } from '../words.js';
 import {
   available,
@@ -15,10 +15,6 @@ import type { RingMemory } from './ring-memory.js';
 const WORD = RING.controlWord;
 /** Bytes of two cache lines, at most, from where a frame starts. */
 const WARM = 128;
-/** From here on the native copy wins over `TypedArray.set`. */
-const NATIVE_COPY = 4096;
-/** From here on the ring's lines are not fetched from the reader's cache first. */
-const PAST_CACHE = 16 * 1024;
 
 /**
  * The writing end of a ring: fill, then publish.
@@ -110,12 +106,7 @@ export class RingWriter {
 
   /** Copies bytes in, `at` bytes after the offset. */
   fill(at: number, source: Uint8Array, start: number, end: number): void {
-    const target = this.#offset + at;
-    const length = end - start;
-    if (length >= PAST_CACHE) native().copyPastCache(this.#bytes, target, source, start, length);
-    else if (length >= NATIVE_COPY) native().copy(this.#bytes, target, source, start, length);
-    else if (start === 0 && end === source.length) this.#bytes.set(source, target);
-    else this.#bytes.set(source.subarray(start, end), target);
+    copyIn(this.#bytes, this.#offset + at, source, start, end);
   }
 
   /** Goes past a filled frame, which waits to be published. */

@@ -1,4 +1,4 @@
-import { invalid } from '../channel/limits.js';
+import { invalid } from '../errors.js';
 import { type Credentials, type Identity, isOwnUser, OVERFLOW_ID } from '../link/index.js';
 
 /** How long a check may take, in milliseconds: less than who connects waits for an answer. */

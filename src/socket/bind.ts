@@ -1,6 +1,6 @@
 import type { ChannelOptions } from '../channel/index.js';
-import { invalid, limitsOf } from '../channel/limits.js';
-import { systemError } from '../errors.js';
+import { limitsOf } from '../channel/limits.js';
+import { invalid, systemError } from '../errors.js';
 import { type Direction, Listener, services } from '../link/index.js';
 import { type Allow, accessOf } from './access.js';
 import { pathOfName } from './names.js';

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Channel, type ChannelOptions } from '../channel/index.js';
-import { checkFlag, checkSignal, invalid, limitsOf } from '../channel/limits.js';
-import { codeOf } from '../errors.js';
+import { checkFlag, checkSignal, limitsOf } from '../channel/limits.js';
+import { codeOf, invalid } from '../errors.js';
 import { existsSync, watch } from '../fs.js';
 import { type Admission, type Direction, dial, type OpenOptions, OVERFLOW_ID, type Port } from '../link/index.js';
 import { pathOfName } from './names.js';
@@ -38,7 +38,8 @@ const LONG = 2 ** 30;
  * Connects to a bound name. Channels between the same two domains share one link.
  *
  * @throws ECONNREFUSED when nobody has bound the name, or its backlog is full; ERR_SHMLOOP_PEER_REJECTED
- *   when another user has than the one expected, or who has does not allow this process; ERR_SHMLOOP_DIRECTION; ERR_SHMLOOP_VERSION; ERR_SHMLOOP_HANDSHAKE;
+ *   when another user has than the one expected, or who has does not allow this process; ERR_SHMLOOP_DIRECTION;
+ *   ERR_SHMLOOP_VERSION; ERR_SHMLOOP_HANDSHAKE;
  *   ERR_SHMLOOP_TIMEOUT when the peer does not answer within 5 s; the signal's reason;
  *   ERR_SHMLOOP_INVALID_NAME; ERR_SHMLOOP_INVALID_ARGUMENT; ERR_SHMLOOP_RUNTIME_DIRECTORY;
  *   ERR_SHMLOOP_UNSUPPORTED; EMFILE, ENOMEM and the like as the kernel does

@@ -1,7 +1,6 @@
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { invalid } from '../channel/limits.js';
-import { codeOf, ShmloopError } from '../errors.js';
+import { codeOf, invalid, ShmloopError } from '../errors.js';
 import { lstatSync, mkdirSync, realpathSync } from '../fs.js';
 import { native } from '../native.js';
 

@@ -87,7 +87,6 @@ test('a publisher whose memory others could write, or is of another size, is ref
       direction: 'receive',
       ringSize: RING.minCapacity,
       maxMessageSize: 0,
-      admits: () => true,
       hasRoom: () => true,
       share: () => ({ text, descriptor, sent: () => descriptor.close() }),
       accepted: (port) => void open.keep({ close: async () => port.release() }),

@@ -1,13 +1,12 @@
 // The hostile peer over real sockets: a process that speaks the protocol so far, and then something near it.
+
 import { setImmediate as turn } from 'node:timers/promises';
 import { config } from '../faults/fixtures/lib.mjs';
 import { EVENTS, encode, makeRing, native, plainMemory, RawPeer } from '../faults/fixtures/raw-peer.mjs';
+import { KINDS } from './kinds.mjs';
 import { Random } from './random.mjs';
 
 const SEALED = 7;
-const LINK = ['hello', 'welcome', 'ready', 'rejected', 'open', 'accept', 'refuse', 'closed', 'forget', 'bye', 'tell'];
-const GRANTS = ['map', 'mapped', 'unmapped', 'revoked', 'pass', 'released'];
-const KINDS = [...LINK, ...GRANTS];
 const NAME = 'beset';
 
 /** What may be passed, each made anew. */

@@ -1,13 +1,12 @@
 // Control messages of a link, and what two domains say about TCP connections: bytes, changed in some places.
+
 import assert from 'node:assert/strict';
 import { EVENTS } from '../../../dist/layout.js';
 import { decode, encode } from '../../../dist/link/messages.js';
 import { decode as decodeNet } from '../../../dist/net/proposal.js';
 import { isCapacity } from '../../../dist/ring/index.js';
+import { KINDS } from '../kinds.mjs';
 
-const LINK = ['hello', 'welcome', 'ready', 'rejected', 'open', 'accept', 'refuse', 'closed', 'forget', 'bye', 'tell'];
-const GRANTS = ['map', 'mapped', 'unmapped', 'revoked', 'pass', 'released'];
-const KINDS = [...LINK, ...GRANTS];
 const NET = [
   'net propose 7 127.0.0.1:80 127.0.0.1:8080 ff 9 00112233445566778899aabbccddeeff',
   'net agree 7 ff 9 00112233445566778899aabbccddeeff',
