@@ -322,8 +322,8 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     return raw.writeQueueSize(this.tcp);
   }
 
-  writeTcp(parts: readonly Uint8Array[], request: StreamRequest | undefined): void {
-    raw.write(this.tcp, parts, (status) => {
+  writeTcp(parts: readonly Uint8Array[], request: StreamRequest | undefined): boolean {
+    return raw.write(this.tcp, parts, (status) => {
       if (request !== undefined) this.completed(request, status);
     });
   }

@@ -20,8 +20,8 @@ export interface OutgoingOwner {
   written(): number;
   /** Bytes that the kernel has not taken yet. */
   queued(): number;
-  /** Writes over TCP, and completes the request then. */
-  writeTcp(parts: readonly Uint8Array[], request: StreamRequest | undefined): void;
+  /** Writes over TCP. @returns whether the kernel took all at once; otherwise the request completes later */
+  writeTcp(parts: readonly Uint8Array[], request: StreamRequest | undefined): boolean;
   /** A write that had to wait is done. */
   completed(request: StreamRequest, status: Status): void;
   /** There is something to wait for, or no longer. */
@@ -61,8 +61,9 @@ export class Outgoing {
   #waiting: Waiting | undefined;
   #patience: NodeJS.Timeout | undefined;
   #hasProgressed = false;
-  /** Bytes that went into the ring after the last byte of data. */
-  #tail = 0;
+  /** Where the last data ended, and the last {@link TYPE.skip}, in bytes since the ring began. */
+  #dataEnd = 0;
+  #skipEnd = 0;
   #wasUnread = false;
   #hasEnded = false;
   /** Bytes of the stream that went through the ring. */
@@ -114,8 +115,15 @@ export class Outgoing {
     const hasLeft = this.#publish();
     if (placed === length) return true;
     const waiting = { request, parts: after(parts, placed), left: length - placed };
-    if (hasLeft) this.#toTcp(waiting);
-    else this.#wait(waiting);
+    if (hasLeft) return this.#toTcp(waiting);
+    // It is this side's doing that there was no room: the kernel would have taken it.
+    if (this.#wasSkipUnread()) {
+      this.#depth *= 2;
+      this.#put(TYPE.toTcp);
+      this.#publish();
+      return this.#toTcp(waiting);
+    }
+    this.#wait(waiting);
     return false;
   }
 
@@ -145,7 +153,7 @@ export class Outgoing {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
     this.#put(TYPE.toTcp);
-    if (!this.#publish()) this.#toTcp(waiting);
+    if (!this.#publish()) this.#later(waiting, this.#toTcp(waiting));
   }
 
   /** Says that nothing follows, so that the end of TCP is no surprise. */
@@ -158,7 +166,7 @@ export class Outgoing {
 
   /** Whether the peer has not read all that went through the ring. */
   get isUnread(): boolean {
-    return this.#writer === undefined ? this.#wasUnread : this.#unread() > this.#tail;
+    return this.#writer === undefined ? this.#wasUnread : this.#unread() > this.#writer.position - this.#dataEnd;
   }
 
   /**
@@ -180,7 +188,7 @@ export class Outgoing {
     this.#writer = undefined;
     this.#isAllowed = false;
     if (rest.length > 0) this.#owner.writeTcp(rest, undefined);
-    if (this.#waiting !== undefined && this.#waiting.left > 0) this.#toTcp(this.#waiting);
+    if (this.#waiting !== undefined && this.#waiting.left > 0) this.#later(this.#waiting, this.#toTcp(this.#waiting));
     this.#via = 'tcp';
     clearTimeout(this.#patience);
   }
@@ -216,17 +224,23 @@ export class Outgoing {
   #wait(waiting: Waiting): void {
     this.#waiting = waiting;
     this.#hasProgressed = false;
-    this.#depth *= 2;
     if (this.#patience === undefined) this.#patience = setTimeout(() => this.#patienceEnds(), PATIENCE).unref();
     else this.#patience.refresh();
     this.#owner.waitingChanged();
   }
 
-  #toTcp(waiting: Waiting): void {
+  /** @returns whether the kernel took all at once */
+  #toTcp(waiting: Waiting): boolean {
     this.#waiting = undefined;
     this.#via = 'tcp';
-    this.#owner.writeTcp(waiting.parts, waiting.request);
+    const isTaken = this.#owner.writeTcp(waiting.parts, waiting.request);
     this.#owner.waitingChanged();
+    return isTaken;
+  }
+
+  /** Of a write that had to wait already nobody hears at once. */
+  #later({ request }: Waiting, isTaken: boolean): void {
+    if (isTaken) setImmediate(() => this.#owner.completed(request, 0));
   }
 
   #complete(request: StreamRequest): void {
@@ -270,7 +284,13 @@ export class Outgoing {
     const rest = this.#capacity - offset - HEADER;
     writer.fillHeader(TYPE.skip, rest);
     writer.advance(frameLength(rest));
-    this.#tail += frameLength(rest);
+    this.#skipEnd = writer.position;
+  }
+
+  /** As of the last look, which found no room: the peer may have read it since. */
+  #wasSkipUnread(): boolean {
+    const { free, position } = this.#writer as RingWriter;
+    return this.#skipEnd > 0 && this.#capacity - free > position - this.#skipEnd;
   }
 
   /** Fills frames with as much as fits. @returns bytes placed */
@@ -299,7 +319,7 @@ export class Outgoing {
       // The reader takes this while the next is filled.
       if (placed < length) writer.publish();
     }
-    if (placed > 0) this.#tail = 0;
+    if (placed > 0) this.#dataEnd = writer.position;
     this.ringBytes += placed;
     return placed;
   }
@@ -319,7 +339,6 @@ export class Outgoing {
     writer.fillHeader(type, length);
     if (payload !== undefined) writer.fill(HEADER, payload, 0, length);
     writer.advance(frameLength(length));
-    this.#tail += frameLength(length);
   }
 }
 

@@ -35,14 +35,19 @@ export const raw = {
   bytesWritten: (tcp: TcpHandle): number => Reflect.get(internals.TCP.prototype, 'bytesWritten', tcp),
   writeQueueSize: (tcp: TcpHandle): number => Reflect.get(internals.TCP.prototype, 'writeQueueSize', tcp),
 
-  /** Writes buffers. @param done is called with the status, always later */
-  write(tcp: TcpHandle, parts: readonly Uint8Array[], done: (status: Status) => void): void {
+  /**
+   * Writes buffers.
+   * @param done is called with the status, later
+   * @returns whether the kernel took all at once: then `done` is not called
+   */
+  write(tcp: TcpHandle, parts: readonly Uint8Array[], done: (status: Status) => void): boolean {
     const { WriteWrap, streamBaseState, kLastWriteWasAsync } = internals;
     const request = new WriteWrap();
     request.oncomplete = (status) => done(status);
     // Kept until it is done: the kernel reads from it.
     request.handle = parts;
     const status = methods.writev.call(tcp, request, parts as Uint8Array[], true);
-    if (status !== 0 || !streamBaseState[kLastWriteWasAsync]) setImmediate(done, status);
+    if (status !== 0) setImmediate(done, status);
+    return status === 0 && !streamBaseState[kLastWriteWasAsync];
   },
 };

@@ -33,7 +33,7 @@ export class RingWriter {
   /** The most that one frame may take. */
   readonly maxFrame: number;
   #offset = 0;
-  /** Bytes that may be filled, as of the last look. */
+  #position = 0;
   #free: number;
   #unpublished = 0;
   #hasReaderLeft = false;
@@ -54,6 +54,16 @@ export class RingWriter {
   /** Where in the ring the next frame goes. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** Bytes that were filled since the ring began. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Bytes that may be filled, as of the last look. */
+  get free(): number {
+    return this.#free;
   }
 
   /** Bytes filled and not yet published. */
@@ -112,6 +122,7 @@ export class RingWriter {
   /** Goes past a filled frame, which waits to be published. */
   advance(length: number): void {
     this.#offset = (this.#offset + length) & this.#mask;
+    this.#position += length;
     this.#free -= length;
     this.#unpublished += length;
   }

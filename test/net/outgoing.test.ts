@@ -19,7 +19,9 @@ function direct(capacity = PAGE) {
     queued: () => 0,
     writeTcp: (parts: readonly Uint8Array[], request: StreamRequest | undefined) => {
       overTcp.push({ bytes: Buffer.concat(parts), request });
+      return owner.isTakenAtOnce;
     },
+    isTakenAtOnce: false,
     completed: vi.fn(),
     waitingChanged: () => undefined,
     ranOutOfPatience: vi.fn(),
@@ -144,6 +146,29 @@ describe('as long as nothing lies in the ring', () => {
     expect(outgoing.write(request, [], 0)).toBe(true);
     expect(ring.reader.observe()).toBe(0);
     expect(outgoing.isUnread).toBe(false);
+  });
+
+  test('TCP takes at once what finds no room since the writer went back there, and the rest of the ring is next', () => {
+    const { ring, outgoing, owner, overTcp } = direct(1024 * KIB);
+    owner.isTakenAtOnce = true;
+    const [first, burst] = [pattern(70 * KIB, 1), pattern(40 * KIB, 2)];
+    const readAll = () => {
+      ring.reader.take(ring.reader.observe());
+      ring.reader.release();
+    };
+    expect(outgoing.write(request, [first], first.length)).toBe(true);
+    readAll();
+    expect(outgoing.write(request, [burst], burst.length)).toBe(true);
+    expect(ring.writer.offset).toBeLessThan(50 * KIB);
+    expect(outgoing.write(request, [burst], burst.length)).toBe(true);
+    const placed = outgoing.ringBytes - first.length - burst.length;
+    expect(overTcp).toEqual([{ bytes: burst.subarray(placed), request }]);
+    expect(outgoing.isViaRing).toBe(false);
+    readAll();
+    expect(outgoing.enter()).toBe(true);
+    for (let i = 0; i < 10; i++) expect(outgoing.write(request, [burst], burst.length)).toBe(true);
+    expect(overTcp).toHaveLength(1);
+    expect(owner.completed).not.toHaveBeenCalled();
   });
 
   test('a message that only fits what is left of it is written there', () => {
