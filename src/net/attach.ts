@@ -1,9 +1,8 @@
 import { RING } from '../layout.js';
 import type { Link, Port } from '../link/index.js';
-import { Connection, type Counts, type Host, memoryOfRings } from './connection.js';
+import { Connection, type Counts, memoryOfRings } from './connection.js';
 import type { TcpHandle } from './internals.js';
 import { observe } from './observe.js';
-import { releaseParser } from './parser.js';
 import { encode } from './proposal.js';
 import { settings } from './settings.js';
 import { countSwitched } from './summary.js';
@@ -18,7 +17,13 @@ export interface Session {
 /** By their names, which both ends know. */
 export const sessions = new Map<string, Session>();
 
-const sides = new WeakMap<Connection, { link: Link; session: string }>();
+interface Side {
+  link: Link;
+  session: string;
+  host: HandleHost;
+}
+
+const sides = new WeakMap<Connection, Side>();
 
 /**
  * Bytes of the ring for one more connection: where half of the memory that the settings allow is used an eighth of
@@ -33,12 +38,11 @@ export function nextRingSize(): number {
 
 /** Puts a channel that both ends agreed on before a TCP connection. */
 export function attach(tcp: TcpHandle, port: Port, link: Link, session: string, counts: Counts, key: string): void {
-  const host: Host = new HandleHost(tcp);
-  releaseParser(tcp);
+  const host = new HandleHost(tcp);
   const connection = new Connection(tcp, port, counts, host);
   switchHandle(tcp, connection);
   setReason(tcp, 'negotiating');
-  sides.set(connection, { link, session });
+  sides.set(connection, { link, session, host });
   connection.onConfirmed = () => {
     countSwitched(tcp);
     observe.upgrade(tcp, key);
@@ -67,8 +71,9 @@ export function attach(tcp: TcpHandle, port: Port, link: Link, session: string, 
 export function leaveRings(tcp: TcpHandle, readNow?: (length: number) => Uint8Array): Uint8Array[] {
   const connection = connectionOf(tcp);
   if (connection === undefined) return [];
-  const { link, session } = sides.get(connection) as { link: Link; session: string };
+  const { link, session, host } = sides.get(connection) as Side;
   const rest = connection.detach(() => link.tell(encode({ kind: 'moved', session })), readNow);
   unswitchHandle(tcp);
+  host.release();
   return rest;
 }

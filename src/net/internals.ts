@@ -76,9 +76,11 @@ export interface JsStreamHandle extends StreamHandle {
   finishShutdown(request: StreamRequest, status: Status): void;
 }
 
-interface HttpParser {
+export interface HttpParser {
   consume(handle: StreamHandle): void;
   unconsume(): void;
+  /** Set by Node's HTTP server while this reads its socket's handle. */
+  _consumed?: boolean;
 }
 
 interface StreamWrap {

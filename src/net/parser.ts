@@ -1,7 +1,9 @@
 import type { Duplex } from 'node:stream';
-import { internals, ownerOf, type StreamHandle, type TcpHandle } from './internals.js';
+import { type HttpParser, internals, ownerOf, type StreamHandle, type TcpHandle } from './internals.js';
 
 const kParser = Symbol('shmloop parser');
+/** As much as is delivered at once. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 interface ConsumedHandle extends StreamHandle {
   [kParser]?: object | undefined;
@@ -10,7 +12,7 @@ interface ConsumedHandle extends StreamHandle {
 }
 
 interface HttpSocket extends Duplex {
-  parser?: object | null;
+  parser?: HttpParser | null;
 }
 
 /** Notes which handles a parser reads directly, below JavaScript, where no switch can reach. */
@@ -38,15 +40,48 @@ export function isConsumed(tcp: TcpHandle): boolean {
 }
 
 /**
- * Makes Node's HTTP server read the socket in place of the handle: it does so when somebody else wants the data,
- * by its own rules.
+ * Lets the parser of Node's HTTP server go on reading below JavaScript, where its callbacks and its errors are those
+ * of TCP: from a stream that is fed with what arrives.
  */
-export function releaseParser(tcp: TcpHandle): void {
-  const owner = ownerOf<HttpSocket>(tcp);
-  if (!owner?.parser || !(tcp as ConsumedHandle)._consumed) return;
-  const nobody = () => {};
-  owner.on('data', nobody);
-  owner.removeListener('data', nobody);
-  // The stream believes that a read is under way, since the parser took what that one would have brought.
-  if (!tcp.reading) owner.push('');
+export class ParserFeed {
+  readonly #owner: HttpSocket;
+  readonly #parser: HttpParser;
+  readonly #stream = new internals.JSStream();
+
+  /** @returns undefined where no parser reads the handle */
+  static of(tcp: TcpHandle): ParserFeed | undefined {
+    const owner = ownerOf<HttpSocket>(tcp);
+    return owner?.parser && (tcp as ConsumedHandle)._consumed ? new ParserFeed(owner, owner.parser) : undefined;
+  }
+
+  private constructor(owner: HttpSocket, parser: HttpParser) {
+    this.#owner = owner;
+    this.#parser = parser;
+    if (this.isWanted) this.#move(this.#stream);
+  }
+
+  /** Not since somebody else wants the data: Node's HTTP server takes the parser away then. */
+  get isWanted(): boolean {
+    return this.#owner.parser === this.#parser && this.#parser._consumed === true;
+  }
+
+  /** Memory for at most `length` bytes, which the parser copies. */
+  room(length: number): Uint8Array {
+    return scratch.subarray(0, length);
+  }
+
+  /** Runs code of the application. */
+  feed(data: Uint8Array): void {
+    this.#stream.readBuffer(data);
+  }
+
+  /** The parser reads the handle again. */
+  giveBack(tcp: TcpHandle): void {
+    if (this.isWanted) this.#move(tcp);
+  }
+
+  #move(to: StreamHandle): void {
+    this.#parser.unconsume();
+    this.#parser.consume(to);
+  }
 }

@@ -47,12 +47,13 @@ export function runAsCallback(handle: StreamHandle, run: () => void): void {
 }
 
 /**
- * The same in the scope of a resource. What is thrown is reported at once: on its way up it would leave the ids of
+ * The same in the scope of a resource, or in what scopes the code itself enters. What is thrown is reported at once: on its way up it would leave the ids of
  * the tick that threw it on the stack, where whoever is beneath aborts the process for it.
  */
-export function runReporting(resource: AsyncResource, run: () => void): void {
+export function runReporting(resource: AsyncResource | undefined, run: () => void): void {
   try {
-    runInAsyncScope.call(resource, run);
+    if (resource === undefined) run();
+    else runInAsyncScope.call(resource, run);
     runTicks();
   } catch (error) {
     native().reportUncaught(error);

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Connection, Host } from './connection.js';
 import { internals, type OnRead, type Status, type StreamRequest, type TcpHandle } from './internals.js';
+import { ParserFeed } from './parser.js';
 import { runAsCallback, runReporting } from './scope.js';
 
 type TextWriter = 'writeUtf8String' | 'writeLatin1String' | 'writeAsciiString' | 'writeUcs2String';
@@ -63,6 +64,7 @@ export function unswitchHandle(tcp: TcpHandle): void {
 /** The application's side of a connection whose user is `node:net`, on the handle itself. */
 export class HandleHost implements Host {
   readonly #handle: SwitchedHandle;
+  readonly #parser: ParserFeed | undefined;
   #deliverable = 0;
   #memory: ArrayBufferLike | undefined;
   readonly #deliver = (): void => {
@@ -75,6 +77,7 @@ export class HandleHost implements Host {
 
   constructor(handle: TcpHandle) {
     this.#handle = handle as SwitchedHandle;
+    this.#parser = ParserFeed.of(handle);
   }
 
   get userBuffer(): Uint8Array | undefined {
@@ -82,12 +85,14 @@ export class HandleHost implements Host {
   }
 
   room(length: number): Uint8Array {
+    if (this.#parser?.isWanted) return this.#parser.room(length);
     const user = this.#handle[kUserBuffer];
     // Shared with no other read: the application may transfer it to another thread.
     return user === undefined ? Buffer.allocUnsafeSlow(length) : user.subarray(0, length);
   }
 
   deliver(memory: Uint8Array, length: number): void {
+    if (this.#parser?.isWanted) return this.#feed(memory, length);
     if (this.#handle[kUserBuffer] !== undefined) return this.#deliverToUser(length);
     this.#deliverable = length;
     this.#memory = memory.buffer;
@@ -96,7 +101,12 @@ export class HandleHost implements Host {
   }
 
   deliverTcp(memory: ArrayBuffer | undefined): Uint8Array | undefined {
-    const { streamBaseState, kReadBytesOrError } = internals;
+    const { streamBaseState, kReadBytesOrError, kArrayBufferOffset } = internals;
+    if (this.#parser?.isWanted) {
+      const [length, offset] = [streamBaseState[kReadBytesOrError], streamBaseState[kArrayBufferOffset]];
+      this.#parser.feed(new Uint8Array(memory as ArrayBuffer, offset, length));
+      return undefined;
+    }
     const handle = this.#handle;
     const source = handle[kNativeBuffer];
     if (source === undefined) return handle.onread(memory);
@@ -129,6 +139,17 @@ export class HandleHost implements Host {
     const scope = (request as WaitingRequest)[kScope];
     if (scope === undefined) runAsCallback(this.#handle, complete);
     else runReporting(scope, complete);
+  }
+
+  /** The handle is its user's own again. */
+  release(): void {
+    this.#parser?.giveBack(this.#handle);
+  }
+
+  /** In the parser's own scope. */
+  #feed(memory: Uint8Array, length: number): void {
+    const data = length === memory.length ? memory : memory.subarray(0, length);
+    runReporting(undefined, () => this.#parser?.feed(data));
   }
 
   #deliverToUser(length: number): void {

@@ -25,6 +25,15 @@ describe.each(['eager', 'auto'])('node:http over shared memory, %s,', (upgrade) 
 });
 
 describe('node:http over shared memory', () => {
+  test("reads below JavaScript, as over TCP, until somebody listens to the server's socket", async () => {
+    const outcome = await run('heard', { env: LARGE_RINGS });
+    const [quiet, loud] = [false, true].map((heard) => ({ heard, length: 300_000 }));
+    expect(outcome.result).toEqual([quiet, quiet, loud, loud]);
+    expectSwitched(outcome);
+    expectCarried(outcome, 1_200_000);
+    expectSameCount(outcome);
+  });
+
   test('answers pipelined requests in order', async () => {
     const outcome = await run('pipelining');
     expect(outcome.result).toBe(0);
