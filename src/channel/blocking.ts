@@ -1,8 +1,9 @@
-import { ShmloopError, systemError } from '../errors.js';
+import { ShmloopError } from '../errors.js';
 import { domain } from '../event/index.js';
 import type { Sleep } from '../ring/index.js';
 import type { Endpoint } from './endpoint.js';
 import { TYPE } from './framing.js';
+import { peerIsGone } from './outlet.js';
 
 /** A native wait cannot be ended by `terminate()` or `process.exit()`: so long at most, in milliseconds. */
 const SLICE = 20;
@@ -52,15 +53,16 @@ export function receiveSync(endpoint: Endpoint, timeout: number): Buffer | null 
  *   EPIPE when the peer is gone
  */
 export function sendSync(endpoint: Endpoint, data: Uint8Array, timeout: number): void {
-  const { sender } = endpoint;
+  const { outlet } = endpoint;
+  const { sender } = outlet;
   if (sender === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not send');
-  if (endpoint.trySendNow(data)) return;
+  if (outlet.trySendNow(data)) return;
   throwIfGone(endpoint);
   let isSent = false;
   const done = () => {
     isSent = true;
   };
-  endpoint.send(TYPE.message, 0, data, done);
+  outlet.send(TYPE.message, 0, data, done);
   const deadline = performance.now() + timeout;
   while (!isSent) {
     throwIfGone(endpoint);
@@ -70,7 +72,7 @@ export function sendSync(endpoint: Endpoint, data: Uint8Array, timeout: number):
       throw error;
     }
     block(endpoint, sender, deadline);
-    endpoint.flush();
+    outlet.flush();
   }
 }
 
@@ -84,7 +86,7 @@ function block(endpoint: Endpoint, side: Side, deadline: number): void {
     endpoint.finish(error as Error);
   }
   domain.blocking.worked(performance.now());
-  endpoint.flush();
+  endpoint.outlet.flush();
   // The peer's close and its death come by the control socket.
   endpoint.port.link.pump();
   endpoint.settle();
@@ -119,7 +121,7 @@ function look(side: Side): boolean {
 function throwIfGone(endpoint: Endpoint): void {
   if (!endpoint.isClosed && !endpoint.port.isPeerGone) return;
   const isBroken = !endpoint.port.isPeerGone && endpoint.error !== undefined;
-  throw isBroken ? endpoint.error : systemError('EPIPE', 'write', 'the peer is gone');
+  throw isBroken ? endpoint.error : peerIsGone();
 }
 
 function timedOut(what: string, timeout: number): ShmloopError {

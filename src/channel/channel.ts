@@ -5,11 +5,12 @@ import { ListenedEmitter } from '../listened-emitter.js';
 import { PoolBlock, type SharedRegion } from '../memory/index.js';
 import { receiveSync, sendSync } from './blocking.js';
 import { toBytes } from './bytes.js';
-import { Endpoint, type EndpointEvents, tooLarge } from './endpoint.js';
+import { Endpoint, type EndpointEvents } from './endpoint.js';
 import { TYPE } from './framing.js';
 import type { Grant, GrantInfo, GrantOptions } from './grants.js';
 import { checkFlag, checkTimeout, type Limits } from './limits.js';
 import type { MapOptions, Mapping } from './mappings.js';
+import { tooLarge } from './outlet.js';
 import { type MessagePart, type Outgoing, outgoing, pieceOf } from './parts.js';
 import { type Item, privateCopy, RegionMessage } from './region-message.js';
 import type { RequestOptions } from './requests.js';
@@ -77,7 +78,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
 
   /** Whether this end sends: both directions have a ring of their own, or only one has. */
   get canSend(): boolean {
-    return this.#endpoint.sender !== undefined;
+    return this.#endpoint.outlet.sender !== undefined;
   }
 
   /** Whether this end receives. */
@@ -106,7 +107,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   send(data: Uint8Array | string): boolean {
     const bytes = toBytes(data);
     this.#checkSend(bytes.length);
-    return this.#endpoint.send(TYPE.message, 0, bytes);
+    return this.#endpoint.outlet.send(TYPE.message, 0, bytes);
   }
 
   /**
@@ -114,7 +115,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    * @throws EPIPE, ECONNRESET when the other end is gone; ERR_SHMLOOP_CLOSED
    */
   drained(): Promise<void> {
-    return this.#endpoint.drained();
+    return this.#endpoint.outlet.drained();
   }
 
   /**
@@ -127,12 +128,12 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     if (!Number.isInteger(length) || length < 0) throw invalid(`a length is a non-negative integer, not ${length}`);
     this.#checkSend(length);
     if (length > this.maxReservation) throw tooLarge(length, this.maxReservation);
-    return this.#endpoint.reserve(length) ?? null;
+    return this.#endpoint.outlet.reserve(length) ?? null;
   }
 
   /** The most that can be reserved: what goes as one frame. Bytes. */
   get maxReservation(): number {
-    return Math.min(this.#endpoint.sender?.maxPayload ?? 0, this.maxMessageSize);
+    return Math.min(this.#endpoint.outlet.sender?.maxPayload ?? 0, this.maxMessageSize);
   }
 
   /**
@@ -141,19 +142,19 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    * @throws ERR_SHMLOOP_BUSY when nothing is reserved; ERR_SHMLOOP_INVALID_ARGUMENT
    */
   commit(length?: number): void {
-    const { sender } = this.#endpoint;
+    const { sender } = this.#endpoint.outlet;
     if (sender === undefined || !sender.isReserved) throw new ShmloopError('ERR_SHMLOOP_BUSY', 'nothing is reserved');
     const bytes = length ?? sender.reserved;
     if (!Number.isInteger(bytes) || bytes < 0 || bytes > sender.reserved) {
       throw invalid(`of ${sender.reserved} reserved bytes, ${bytes} cannot be sent`);
     }
     if (this.closed || this.#endpoint.port.isPeerGone) return;
-    this.#endpoint.commit(bytes);
+    this.#endpoint.outlet.commit(bytes);
   }
 
   /** Gives a reservation up, sent nothing; the view is no longer the caller's. Without one it does nothing. */
   cancelReservation(): void {
-    this.#endpoint.cancelReservation();
+    this.#endpoint.outlet.cancelReservation();
   }
 
   /**
@@ -328,7 +329,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    */
   end(): Promise<void> {
     this.#isEndedHere = true;
-    return this.#endpoint.end();
+    return this.#endpoint.outlet.end();
   }
 
   /**
@@ -367,7 +368,8 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
 
   #checkSend(length: number): void {
     if (this.#isEndedHere) throw new ShmloopError('ERR_SHMLOOP_CLOSED', 'this end of the channel has ended');
-    const { sender, port } = this.#endpoint;
+    const { outlet, port } = this.#endpoint;
+    const { sender } = outlet;
     if (sender === undefined) throw new ShmloopError('ERR_SHMLOOP_DIRECTION', 'this channel does not send');
     if (sender.isReserved) throw new ShmloopError('ERR_SHMLOOP_BUSY', 'a reservation is open: commit it first');
     if (length > port.peerMaxMessageSize) throw tooLarge(length, port.peerMaxMessageSize);

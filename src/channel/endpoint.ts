@@ -6,12 +6,12 @@ import { type FrameType, TYPE } from './framing.js';
 import { Intake, type Waiter } from './intake.js';
 import { Lending } from './lending.js';
 import type { Limits } from './limits.js';
+import { Outlet, tooLarge } from './outlet.js';
 import type { Outgoing } from './parts.js';
 import { Receiver, type Sink } from './receiver.js';
 import { type Item, privateCopy, type RegionMessage } from './region-message.js';
 import { type RequestOptions, Requests } from './requests.js';
 import { Responder } from './responder.js';
-import { Sender } from './sender.js';
 
 const NOTHING = new Uint8Array(0);
 /** Who pulls message by message without a turn of the event loop in between would starve all others. */
@@ -34,7 +34,7 @@ export interface EndpointEvents {
 export class Endpoint implements PortHandler, Sink {
   readonly port: Port;
   readonly limits: Limits;
-  readonly sender: Sender | undefined;
+  readonly outlet: Outlet;
   readonly receiver: Receiver | undefined;
   readonly requests = new Requests();
   readonly responder: Responder;
@@ -42,14 +42,9 @@ export class Endpoint implements PortHandler, Sink {
   /** Whether it ends by itself when the peer has ended. */
   answersEnd: boolean;
   readonly #intake = new Intake();
-  readonly #drainWaiters: { resolve(): void; reject(error: Error): void }[] = [];
   #events: WeakRef<EndpointEvents> | undefined;
   /** Keeps the channel while it has listeners. */
   held: EndpointEvents | undefined;
-  #end: Promise<void> | undefined;
-  /** Something waits, or waited, for room, and the application was not told that it no longer does. */
-  #isBehind = false;
-  #isEndSent = false;
   #isEndDelivered = false;
   /** Whether the peer went away before this end had sent all that it had to. */
   #isCut = false;
@@ -77,7 +72,11 @@ export class Endpoint implements PortHandler, Sink {
       fail: (id, failure) => this.#answer(TYPE.failure, id, failure.length > port.peerMaxMessageSize ? '' : failure),
       handled: () => this.#handled(),
     });
-    if (port.writer !== undefined) this.sender = new Sender(port.writer, (error) => this.finish(error as Error));
+    this.outlet = new Outlet(port, {
+      finish: (error) => this.finish(error),
+      wantMore: () => this.#wantMore(),
+      endSent: () => this.#settle(),
+    });
     if (port.reader !== undefined) this.receiver = new Receiver(port.reader, this, limits.maxMessageSize);
     this.lending = new Lending(port, limits.maxMessageSize, {
       release: (id) => this.#release(id),
@@ -95,10 +94,6 @@ export class Endpoint implements PortHandler, Sink {
 
   get isClosed(): boolean {
     return this.#isClosed;
-  }
-
-  get isEnding(): boolean {
-    return this.#end !== undefined;
   }
 
   /** Why it closed, if not in order. */
@@ -129,24 +124,6 @@ export class Endpoint implements PortHandler, Sink {
 
   // --- sending
 
-  /**
-   * @returns as {@link Sender.send} does; false as well when the peer is gone, or broke the ring, and the
-   *   message with it
-   */
-  send(type: FrameType, id: number, data: Uint8Array, done?: () => void): boolean {
-    const { sender } = this;
-    if (sender === undefined || this.#isClosed || this.port.isPeerGone) return false;
-    try {
-      const sent = sender.send(type, id, data, done);
-      if (!sent) this.#isBehind = true;
-      if (this.#isBehind) this.#wantMore();
-      return sent;
-    } catch (error) {
-      this.finish(error as Error);
-      return false;
-    }
-  }
-
   /** Sends a message with parts in regions. @returns resolves when none of it is in use at the other end */
   sendParts(parts: readonly Outgoing[]): Promise<void> {
     const { outbox } = this.lending;
@@ -155,45 +132,8 @@ export class Endpoint implements PortHandler, Sink {
       return Promise.resolve();
     }
     const { id, payload, released } = outbox.add(parts);
-    this.send(TYPE.region, id, payload);
+    this.outlet.send(TYPE.region, id, payload);
     return released;
-  }
-
-  /** Sends a message and publishes it, if that can be done at once. @returns whether it was */
-  trySendNow(data: Uint8Array): boolean {
-    const { sender } = this;
-    if (sender === undefined || this.#isClosed || this.port.isPeerGone) return false;
-    try {
-      if (!sender.trySend(TYPE.message, 0, data)) return false;
-    } catch (error) {
-      this.finish(error as Error);
-      return false;
-    }
-    sender.publish();
-    return true;
-  }
-
-  /** As {@link Sender.reserve}; nothing as well when the peer is gone. */
-  reserve(length: number): Buffer | undefined {
-    const { sender } = this;
-    if (sender === undefined || this.#isClosed || this.port.isPeerGone) return undefined;
-    const slot = this.#guarded(() => sender.reserve(length));
-    if (slot) return slot;
-    this.#isBehind = true;
-    this.#wantMore();
-    return undefined;
-  }
-
-  /** Sends what was reserved; what came up meanwhile, a reply or the end, waited for this. */
-  commit(length: number): void {
-    this.sender?.commit(length);
-    if (this.#isBehind) this.#wantMore();
-  }
-
-  /** Gives a reservation up, if there is one. */
-  cancelReservation(): void {
-    if (this.sender?.isReserved) this.sender.cancel();
-    if (this.#isBehind) this.#wantMore();
   }
 
   request(data: Uint8Array, options: RequestOptions): Promise<Buffer> {
@@ -201,26 +141,12 @@ export class Endpoint implements PortHandler, Sink {
       options,
       (id) => {
         if (this.port.isPeerGone || this.#isClosed || this.#isEndDelivered) throw this.#error ?? this.#reset();
-        this.send(TYPE.request, id, data);
+        this.outlet.send(TYPE.request, id, data);
       },
-      (id) => this.send(TYPE.cancel, id, NOTHING),
+      (id) => this.outlet.send(TYPE.cancel, id, NOTHING),
     );
     this.#wantMore();
     return reply;
-  }
-
-  /** Resolves when nothing waits for room any more. */
-  drained(): Promise<void> {
-    const broken = this.#whyBroken();
-    if (broken !== undefined) return Promise.reject(broken);
-    if (this.sender === undefined || this.sender.queued === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#drainWaiters.push({ resolve, reject }));
-  }
-
-  /** Sends the end after all that was sent before. Resolves when it is in the ring. */
-  end(): Promise<void> {
-    this.#end ??= this.#sendEnd();
-    return this.#end;
   }
 
   // --- receiving without waiting for an event
@@ -270,12 +196,6 @@ export class Endpoint implements PortHandler, Sink {
     this.#wantMore();
   }
 
-  /** Puts what waits into the ring, and publishes it: for blocking calls likewise. */
-  flush(): void {
-    this.#guarded(() => this.sender?.flush());
-    this.sender?.publish();
-  }
-
   /** Does what a turn of the domain would do: for blocking calls, whose event loop does not turn. */
   settle(): void {
     this.#deliver();
@@ -291,7 +211,7 @@ export class Endpoint implements PortHandler, Sink {
     try {
       if (this.#isQuiet && !this.#hasNews()) return false;
       if (this.receiver?.fill()) worked = true;
-      if (this.#isWaitingForRoom() && this.sender?.flush()) worked = true;
+      if (this.outlet.advance()) worked = true;
     } catch (error) {
       this.finish(error as Error);
       worked = true;
@@ -300,7 +220,7 @@ export class Endpoint implements PortHandler, Sink {
     this.#isQuiet = false;
     this.#isInterrupted = true;
     this.#intake.rethrow();
-    if (this.#isBehind && this.sender?.queued === 0) this.#drain();
+    if (this.outlet.catchUp()) this.#drained();
     if (this.#deliver()) worked = true;
     this.#settle();
     this.#isInterrupted = false;
@@ -313,8 +233,7 @@ export class Endpoint implements PortHandler, Sink {
     this.#copiedBytes = 0;
     try {
       if (this.receiver !== undefined && !this.receiver.park('event')) return false;
-      const isBlocked = this.#isWaitingForRoom();
-      return !isBlocked || (this.sender as Sender).park('event');
+      return this.outlet.arm();
     } catch (error) {
       this.finish(error as Error);
       return true;
@@ -324,10 +243,8 @@ export class Endpoint implements PortHandler, Sink {
   peerGone(): void {
     this.#isQuiet = false;
     this.lending.peerGone(this.#reset());
-    const lost = this.sender?.close() ?? 0;
-    const isSending = this.sender !== undefined && !this.#isEndSent;
-    this.#isCut = lost > 0 || (isSending && (this.receiver === undefined || this.limits.allowHalfOpen));
-    for (const { reject } of this.#drainWaiters.splice(0)) reject(systemError('EPIPE', 'write', 'the peer is gone'));
+    const lost = this.outlet.peerGone();
+    this.#isCut = lost > 0 || (!this.outlet.isEnded && (this.receiver === undefined || this.limits.allowHalfOpen));
     if (this.receiver === undefined) this.finish(this.#isCut ? this.#reset() : undefined);
   }
 
@@ -374,16 +291,13 @@ export class Endpoint implements PortHandler, Sink {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#error = error;
-    // Who still holds a reservation may write to its place: the ring must not serve another channel.
-    if (this.sender?.isReserved) this.port.isPeerRingLost = true;
-    this.sender?.close();
-    this.receiver?.close();
     const reason = error ?? new ShmloopError('ERR_SHMLOOP_CLOSED', 'the channel is closed');
+    this.outlet.close(reason);
+    this.receiver?.close();
     this.lending.close(reason);
     this.port.release();
     this.requests.rejectAll(reason);
     this.responder.abortAll();
-    for (const { reject } of this.#drainWaiters.splice(0)) reject(reason);
     this.#intake.end(error);
     // Later, as Node's own do: never from within the call that closed it.
     process.nextTick(() => {
@@ -396,14 +310,12 @@ export class Endpoint implements PortHandler, Sink {
   // --- private
 
   #hasNews(): boolean {
-    const { receiver, sender } = this;
-    if (receiver?.isReady()) return true;
-    return sender !== undefined && sender.queued > 0 && sender.isReady();
+    return this.receiver?.isReady() === true || this.outlet.hasRoom();
   }
 
   #acceptsRequest(): boolean {
     const { handler, hasRoom } = this.responder;
-    if (handler !== undefined) return hasRoom && (this.sender === undefined || this.sender.queuedBytes < MAX_REPLIES);
+    if (handler !== undefined) return hasRoom && (this.outlet.sender?.queuedBytes ?? 0) < MAX_REPLIES;
     // Whoever reads this channel without handling requests shall not be stuck behind one: it is refused.
     return this.#intake.isConsumed || this.requests.size > 0;
   }
@@ -441,8 +353,9 @@ export class Endpoint implements PortHandler, Sink {
 
   /** The application needs a message in regions no more: the other end hears of it, also where nothing can be sent. */
   #release(id: number): void {
-    if (this.sender === undefined || this.isEnding || this.#isClosed) this.port.tell({ kind: 'released', ring: id });
-    else this.send(TYPE.release, id, NOTHING);
+    if (this.outlet.sender === undefined || this.outlet.isEnding || this.#isClosed)
+      this.port.tell({ kind: 'released', ring: id });
+    else this.outlet.send(TYPE.release, id, NOTHING);
     if (this.#isEndDelivered) this.#settle();
   }
 
@@ -479,11 +392,9 @@ export class Endpoint implements PortHandler, Sink {
     return this.#intake.takeItem();
   }
 
-  #drain(): void {
-    this.#isBehind = false;
+  #drained(): void {
     // Requests may have been held up by the replies that waited.
     if (this.receiver?.isStalled) this.#wantMore();
-    for (const { resolve } of this.#drainWaiters.splice(0)) resolve();
     domain.yieldSoon();
     this.#events?.deref()?.drained();
   }
@@ -504,11 +415,11 @@ export class Endpoint implements PortHandler, Sink {
     const isReceived = receiver === undefined || this.#isEndDelivered;
     const isAtWork = this.responder.running > 0 || this.lending.inbox.held > 0;
     if (isReceived && receiver !== undefined && this.answersEnd && !isAtWork) {
-      this.end().catch(ignore);
+      this.outlet.end().catch(ignore);
     }
-    if (isReceived && (this.sender === undefined || this.#isEndSent)) this.finish();
+    if (isReceived && this.outlet.isEnded) this.finish();
     else if (this.port.isPeerGone) this.#settleGone(isReceived);
-    else if (this.#isAbandoned && !this.#isInUse()) this.end().then(() => this.close(), ignore);
+    else if (this.#isAbandoned && !this.#isInUse()) this.outlet.end().then(() => this.close(), ignore);
   }
 
   /** The peer is gone: what it published is still there to be read, and then it is over. */
@@ -538,24 +449,9 @@ export class Endpoint implements PortHandler, Sink {
     domain.yieldSoon();
   }
 
-  /** What the peer breaks in the ring it breaks for this channel. */
-  #guarded<T>(act: () => T): T | false {
-    try {
-      return act();
-    } catch (error) {
-      this.finish(error as Error);
-      return false;
-    }
-  }
-
   #isInUse(): boolean {
     if (this.lending.isInUse) return true;
-    return this.#intake.isConsumed || this.#isAwaited() || this.#drainWaiters.length > 0;
-  }
-
-  #isWaitingForRoom(): boolean {
-    const { sender } = this;
-    return sender !== undefined && sender.queued > 0 && !sender.isReserved && !this.#isClosed && !this.port.isPeerGone;
+    return this.#intake.isConsumed || this.#isAwaited() || this.outlet.isAwaited;
   }
 
   #wantMore(): void {
@@ -566,7 +462,7 @@ export class Endpoint implements PortHandler, Sink {
   #answer(type: FrameType, id: number, data: Uint8Array | string): void {
     const bytes = toBytes(data);
     if (bytes.length > this.port.peerMaxMessageSize) throw tooLarge(bytes.length, this.port.peerMaxMessageSize);
-    this.send(type, id, bytes);
+    this.outlet.send(type, id, bytes);
   }
 
   #handled(): void {
@@ -575,42 +471,9 @@ export class Endpoint implements PortHandler, Sink {
     else if (this.receiver?.isStalled) this.#wantMore();
   }
 
-  #sendEnd(): Promise<void> {
-    const { sender } = this;
-    if (sender === undefined) return Promise.resolve();
-    const broken = this.#whyBroken();
-    if (broken !== undefined) return Promise.reject(broken);
-    return new Promise((resolve, reject) => {
-      const done = () => {
-        this.#isEndSent = true;
-        const waiter = this.#drainWaiters.indexOf(unsent);
-        if (waiter !== -1) this.#drainWaiters.splice(waiter, 1);
-        // Not within the sender's own step.
-        queueMicrotask(() => {
-          sender.publish();
-          resolve();
-          this.#settle();
-        });
-      };
-      const unsent = { resolve: () => undefined, reject };
-      this.#drainWaiters.push(unsent);
-      this.send(TYPE.end, 0, NOTHING, done);
-    });
-  }
-
-  /** Why nothing can be sent any more, if so. */
-  #whyBroken(): Error | undefined {
-    if (this.#isClosed) return this.#error ?? new ShmloopError('ERR_SHMLOOP_CLOSED', 'the channel is closed');
-    return this.port.isPeerGone ? systemError('EPIPE', 'write', 'the peer is gone') : undefined;
-  }
-
   #reset(): Error {
     return systemError('ECONNRESET', 'read', 'the peer ended or closed the channel, or died');
   }
-}
-
-export function tooLarge(length: number, limit: number): ShmloopError {
-  return new ShmloopError('ERR_SHMLOOP_MESSAGE_SIZE', `a message of ${length} bytes; the peer takes at most ${limit}`);
 }
 
 function ignore(): void {}

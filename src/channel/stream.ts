@@ -38,16 +38,17 @@ export class ChannelStream extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, callback: (error?: Error | null) => void): void {
-    const step = (this.#endpoint.sender?.maxPayload ?? 0) || chunk.length;
+    const { outlet, port } = this.#endpoint;
+    const step = (outlet.sender?.maxPayload ?? 0) || chunk.length;
     for (let at = 0; at < chunk.length; at += step) {
-      this.#endpoint.send(TYPE.message, 0, at === 0 && step >= chunk.length ? chunk : chunk.subarray(at, at + step));
+      outlet.send(TYPE.message, 0, step >= chunk.length ? chunk : chunk.subarray(at, at + step));
     }
-    if (this.#endpoint.sender?.queued === 0 && !this.#endpoint.port.isPeerGone) callback();
-    else this.#endpoint.drained().then(() => callback(), callback);
+    if (outlet.sender?.queued === 0 && !port.isPeerGone) callback();
+    else outlet.drained().then(() => callback(), callback);
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    this.#endpoint.end().then(() => callback(), callback);
+    this.#endpoint.outlet.end().then(() => callback(), callback);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
