@@ -111,8 +111,8 @@ export class Incoming {
   arm(): boolean {
     if (this.#isOver || (!this.#isWanted && this.#isConfirmed)) return true;
     if (this.#isWanted && (this.#isEndDue() || (this.#via === 'tcp' && this.#early !== undefined))) return false;
-    // TCP comes first: it wakes by itself.
-    if (this.#via === 'tcp' && this.#until >= 0) return true;
+    // TCP comes first, and wakes by itself, unless it has brought all that comes first.
+    if (this.#via === 'tcp' && this.#until >= 0) return this.#tcpPosition < this.#until;
     return this.#guard(() => (this.#isPeerGone ? this.#reader.observe() === 0 : this.#reader.park('event')), true);
   }
 
