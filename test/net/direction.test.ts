@@ -129,8 +129,7 @@ class Direction {
   /** Everything goes on until nobody has anything to do; nobody wakes but by what wakes them. */
   async finish(): Promise<void> {
     if (!this.#incoming.isWanted) this.startReading();
-    const goOn = () =>
-      this.turn('reader') || this.turn('writer') || this.tcpBrings(64 * KIB) || this.#queue.length > 0;
+    const goOn = () => this.turn('reader') || this.turn('writer') || this.tcpBrings(64 * KIB) || this.#queue.length > 0;
     while (goOn()) this.kernelTakes();
     expect(this.#received.reduce((sum, { length }) => sum + length, 0)).toBe(this.#sentBytes);
     expect(Buffer.concat(this.#received).equals(Buffer.concat(this.#sent))).toBe(true);
