@@ -2,6 +2,7 @@
 const PAGE = 4096;
 const LINE = 64;
 const LINES = PAGE / LINE;
+const WORD = 4;
 
 /** Bytes that can be under way: beyond, the sender waits. */
 export const BUFFERED_BYTES = 8 << 20;
@@ -24,21 +25,32 @@ export function workOf(kind, size) {
   return kind === 'handover' ? touchPages() : compareAll(size);
 }
 
-/** A byte of each page, in another cache line each: lines of one place in all pages would push each other out. @returns {Work} */
+/**
+ * A word of each page, in another cache line each: lines of one place in all pages would push each other out. One that
+ * two of TCP's chunks share is not looked at.
+ * @returns {Work}
+ */
 function touchPages() {
   return {
     write: (buffer, number) => {
-      for (let page = 0; page * PAGE < buffer.length; page++) buffer[touched(page)] = number;
+      const view = viewOf(buffer);
+      for (let page = 0; page * PAGE < buffer.length; page++) view.setInt32(touched(page), number);
     },
     read: (piece, at, number) => {
+      const view = viewOf(piece);
       for (let page = Math.floor(at / PAGE); page * PAGE < at + piece.length; page++) {
         const i = touched(page) - at;
-        if (i >= 0 && i < piece.length && piece[i] !== (number & 255)) {
+        if (i >= 0 && i + WORD <= piece.length && view.getInt32(i) !== number) {
           throw new Error(`message ${number} is not as it was sent`);
         }
       }
     },
   };
+}
+
+/** Faster than a Buffer's own methods, and takes words anywhere, as TCP cuts them. @param {Buffer} bytes */
+function viewOf({ buffer, byteOffset, length }) {
+  return new DataView(buffer, byteOffset, length);
 }
 
 /** @param {number} page */

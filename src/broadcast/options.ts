@@ -1,12 +1,13 @@
 import { checkTimeout } from '../channel/limits.js';
 import { invalid, ShmloopError } from '../errors.js';
 import { isCapacity } from '../ring/index.js';
+import type { SharingOptions } from '../socket/access.js';
 
 /** What happens when the region is full: the writer waits for the slowest reader, or goes on without it. */
 export type Policy = 'block' | 'drop-oldest';
 
-/** Options of a publisher. */
-export interface PublishOptions {
+/** Options of {@link publish}: `allow` says who may subscribe. */
+export interface PublishOptions extends SharingOptions {
   /**
    * `drop-oldest`: the newest message takes the place of the oldest ones, and who has not read those has lost them.
    * `block`: messages wait for the slowest subscription. Default `drop-oldest`.
@@ -21,16 +22,19 @@ export interface PublishOptions {
   timeout?: number;
 }
 
+/** How a publisher goes about it. */
+export type Publishing = Required<Omit<PublishOptions, keyof SharingOptions>>;
+
 const POLICIES: readonly Policy[] = ['block', 'drop-oldest'];
 
-const DEFAULTS: Required<PublishOptions> = Object.freeze({
+const DEFAULTS: Publishing = Object.freeze({
   policy: 'drop-oldest',
   capacity: 1024 * 1024,
   timeout: 5000,
 });
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT */
-export function checkPublishOptions(options: PublishOptions): Required<PublishOptions> {
+export function checkPublishOptions(options: PublishOptions): Publishing {
   const { policy = DEFAULTS.policy, capacity = DEFAULTS.capacity, timeout = DEFAULTS.timeout } = options;
   if (!POLICIES.includes(policy)) throw invalid(`policy is one of ${POLICIES.join(', ')}`);
   if (!Number.isInteger(capacity) || !isCapacity(capacity)) {

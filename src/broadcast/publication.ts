@@ -2,12 +2,13 @@ import { Queue } from '../channel/queue.js';
 import { ShmloopError } from '../errors.js';
 import { domain, type Publishable } from '../event/index.js';
 import { BROADCAST, RING } from '../layout.js';
-import type { Credentials, Port, Service, Shared } from '../link/index.js';
+import type { Credentials, Identity, Port, Service, Shared } from '../link/index.js';
 import { Region } from '../memory/index.js';
 import type { Descriptor } from '../native.js';
+import type { Access } from '../socket/access.js';
 import { BroadcastMemory, broadcastFileLength, SEALS } from './broadcast-memory.js';
 import type { Ending } from './cursor.js';
-import { type PublishOptions, writeTerms } from './options.js';
+import { type Publishing, writeTerms } from './options.js';
 import { Subscriber, type SubscriberEvents } from './subscriber.js';
 import { BroadcastWriter } from './writer.js';
 
@@ -35,7 +36,8 @@ export class Publication implements Service, Publishable, SubscriberEvents {
   readonly direction = 'receive';
   readonly ringSize = RING.minCapacity;
   readonly maxMessageSize = 0;
-  readonly #options: Required<PublishOptions>;
+  readonly #options: Publishing;
+  readonly #access: Access;
   readonly #events: PublicationEvents;
   readonly #region: Region;
   readonly #descriptor: Descriptor;
@@ -55,8 +57,9 @@ export class Publication implements Service, Publishable, SubscriberEvents {
   #isClosed = false;
 
   /** @throws ENOMEM, EMFILE, ENFILE as the kernel does */
-  constructor(options: Required<PublishOptions>, events: PublicationEvents) {
+  constructor(options: Publishing, access: Access, events: PublicationEvents) {
     this.#options = options;
+    this.#access = access;
     this.#events = events;
     const { region, descriptor } = Region.create(broadcastFileLength(options.capacity), 'plain', SEALS);
     region.populate(0, BROADCAST.controlLength);
@@ -120,6 +123,10 @@ export class Publication implements Service, Publishable, SubscriberEvents {
   }
 
   // --- Service
+
+  admits(peer: Identity): boolean | Promise<boolean> {
+    return this.#access.admits(peer);
+  }
 
   hasRoom(): boolean {
     return !this.#isClosed;

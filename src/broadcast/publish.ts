@@ -1,6 +1,4 @@
-import { systemError } from '../errors.js';
-import { Listener, services } from '../link/index.js';
-import { pathOfName } from '../socket/names.js';
+import { accessOf, listenNamed } from '../socket/access.js';
 import { checkPublishOptions, type PublishOptions, serviceOf } from './options.js';
 import { Publisher } from './publisher.js';
 
@@ -13,12 +11,11 @@ import { Publisher } from './publisher.js';
  *   ERR_SHMLOOP_RUNTIME_DIRECTORY; ERR_SHMLOOP_UNSUPPORTED; ENOMEM, EMFILE and the like as the kernel does
  */
 export async function publish(name: string, options: PublishOptions = {}): Promise<Publisher> {
-  const path = pathOfName(name);
   const checked = checkPublishOptions(options);
-  if (services.has(serviceOf(name))) throw systemError('EADDRINUSE', 'bind', name);
-  const publisher = new Publisher(name, checked);
+  const access = accessOf(options.allow);
+  const publisher = new Publisher(name, checked, access);
   try {
-    publisher.open(await Listener.bind(path));
+    publisher.open(await listenNamed(name, serviceOf(name), access, options.directory));
     return publisher;
   } catch (error) {
     await publisher.close();

@@ -2,7 +2,8 @@ import { EventEmitter } from 'node:events';
 import { toBytes } from '../channel/bytes.js';
 import { ShmloopError } from '../errors.js';
 import { type Credentials, type Listener, services } from '../link/index.js';
-import { type Policy, type PublishOptions, serviceOf } from './options.js';
+import type { Access } from '../socket/access.js';
+import { type Policy, type Publishing, serviceOf } from './options.js';
 import { Publication } from './publication.js';
 
 /** Events of a {@link Publisher} and their arguments. */
@@ -23,7 +24,7 @@ export interface PublisherEventMap {
  */
 export class Publisher extends EventEmitter<PublisherEventMap> implements AsyncDisposable {
   readonly #publication: Publication;
-  readonly #options: Required<PublishOptions>;
+  readonly #options: Publishing;
   readonly #waiters: (() => void)[] = [];
   #listener: Listener | undefined;
   #closing: Promise<void> | undefined;
@@ -33,11 +34,12 @@ export class Publisher extends EventEmitter<PublisherEventMap> implements AsyncD
   constructor(
     /** The name that is published under. */
     readonly name: string,
-    options: Required<PublishOptions>,
+    options: Publishing,
+    access: Access,
   ) {
     super();
     this.#options = options;
-    this.#publication = new Publication(options, {
+    this.#publication = new Publication(options, access, {
       drained: () => this.#drained(),
       joined: (peer) => this.emit('join', peer),
       left: (peer, error) => (error === undefined ? this.emit('leave', peer) : this.emit('leave', peer, error)),

@@ -1,18 +1,14 @@
-import { checkFlag, checkSignal } from '../channel/limits.js';
 import { ShmloopError } from '../errors.js';
 import { RING } from '../layout.js';
-import { isOwnUser, type Port } from '../link/index.js';
+import type { Port } from '../link/index.js';
 import { Region, SHARING_SEALS } from '../memory/index.js';
-import { openNamed } from '../socket/connect.js';
-import { pathOfName } from '../socket/names.js';
+import { type FindingOptions, openNamed } from '../socket/connect.js';
 import { BroadcastMemory, broadcastFileLength } from './broadcast-memory.js';
 import { readTerms, serviceOf } from './options.js';
 import { Subscription } from './subscription.js';
 
-/** Options of {@link subscribe}. */
-export interface SubscribeOptions {
-  /** Whether to wait for somebody to publish under the name. Default false. */
-  wait?: boolean;
+/** Options of {@link subscribe}: those by which {@link connect} finds a name, for who publishes under it. */
+export interface SubscribeOptions extends FindingOptions {
   /** Gives up, and closes the subscription with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -20,23 +16,17 @@ export interface SubscribeOptions {
 /**
  * Subscribes to what is published under a name. It starts with the newest message there is, if any.
  *
- * @throws ECONNREFUSED when nobody publishes; ERR_SHMLOOP_PEER_REJECTED when another user does; ERR_SHMLOOP_VERSION;
- *   ERR_SHMLOOP_HANDSHAKE; ERR_SHMLOOP_PROTOCOL, ERR_SHMLOOP_REGION when the publisher breaks the protocol;
+ * @throws ECONNREFUSED when nobody publishes; ERR_SHMLOOP_PEER_REJECTED when another user does than the one
+ *   expected, or who does does not allow this process; ERR_SHMLOOP_VERSION; ERR_SHMLOOP_HANDSHAKE; ERR_SHMLOOP_PROTOCOL, ERR_SHMLOOP_REGION when the publisher breaks the protocol;
  *   ERR_SHMLOOP_TIMEOUT when it does not answer within 5 s; the signal's reason; ERR_SHMLOOP_INVALID_NAME;
  *   ERR_SHMLOOP_INVALID_ARGUMENT; ERR_SHMLOOP_RUNTIME_DIRECTORY; ERR_SHMLOOP_UNSUPPORTED; EMFILE, ENOMEM and the like
  *   as the kernel does
  */
 export async function subscribe(name: string, options: SubscribeOptions = {}): Promise<Subscription> {
-  const find = () => pathOfName(name);
-  find();
-  const { wait = false, signal } = options;
-  checkFlag('wait', wait);
-  checkSignal(signal);
-  signal?.throwIfAborted();
   const asked = { direction: 'send', ringSize: RING.minCapacity, maxMessageSize: 0, takesShared: true } as const;
-  const port = await openNamed(find, isOwnUser, serviceOf(name), asked, wait, signal);
+  const port = await openNamed(name, serviceOf(name), options, asked);
   try {
-    return join(port, signal);
+    return join(port, options.signal);
   } catch (error) {
     port.release();
     throw error;

@@ -22,8 +22,11 @@ interface Waiter {
 /** Takes a block over for a message. @returns what gives it back @throws ERR_SHMLOOP_POOL */
 export let takeOver: (block: PoolBlock) => () => void;
 
-/** A piece of a {@link RegionPool}'s memory. It is the caller's until it is sent, or freed. */
-export class PoolBlock {
+/**
+ * A piece of a {@link RegionPool}'s memory. It is the caller's until it is sent, or freed: the collector does not give it
+ * back, since some `subarray` may still be written to that nobody else knows of. `using` frees it if it was not sent.
+ */
+export class PoolBlock implements Disposable {
   static {
     takeOver = (block) => block.#takeOver();
   }
@@ -54,6 +57,11 @@ export class PoolBlock {
     if (!this.#isCallers) return;
     this.#isCallers = false;
     this.#settle();
+  }
+
+  /** As {@link free}: for `using`. */
+  [Symbol.dispose](): void {
+    this.free();
   }
 
   /** From here on it is the message's; it can go into others at the same time, for other receivers. */

@@ -1,5 +1,6 @@
-import { invalid } from '../errors.js';
-import { type Credentials, type Identity, isOwnUser, OVERFLOW_ID } from '../link/index.js';
+import { invalid, systemError } from '../errors.js';
+import { type Credentials, type Identity, isOwnUser, Listener, OVERFLOW_ID, services } from '../link/index.js';
+import { pathOfName } from './names.js';
 
 /** How long a check may take, in milliseconds: less than who connects waits for an answer. */
 const CHECK_TIME = 3000;
@@ -21,6 +22,17 @@ export interface Allow {
    * at a time by one peer; further ones find the backlog full.
    */
   check?: (credentials: Credentials) => boolean | Promise<boolean>;
+}
+
+/** Who may connect to a name, and where they find it. */
+export interface SharingOptions {
+  /** Who may connect, this user included. Default: this user, and nobody else. */
+  allow?: Allow;
+  /**
+   * Where others find the name: an absolute path of a directory that exists, belongs to this user, and that nobody else
+   * may write to, nor replace. Default: the runtime directory, which other users cannot enter.
+   */
+  directory?: string;
 }
 
 /** Decides who may connect to a name. */
@@ -54,6 +66,22 @@ export function accessOf(allow: Allow | undefined): Access {
     lists,
     admits: check === undefined ? lists : (peer) => lists(peer) && agrees(check, peer),
   };
+}
+
+/**
+ * Listens under a name for those who may connect.
+ * @param service what it is called among the services of this domain: a thread has each once, whatever the directory
+ * @throws EADDRINUSE when it is bound; as `pathOfName` and `Listener.bind` do
+ */
+export async function listenNamed(
+  name: string,
+  service: string,
+  access: Access,
+  directory: string | undefined,
+): Promise<Listener> {
+  const path = pathOfName(name, directory, [process.geteuid?.() as number]);
+  if (services.has(service)) throw systemError('EADDRINUSE', 'bind', name);
+  return Listener.bind(path, access.lists, access.isOpen);
 }
 
 function checkIds(name: string, ids: readonly number[] | undefined): void {

@@ -1,27 +1,19 @@
 import type { ChannelOptions } from '../channel/index.js';
 import { limitsOf } from '../channel/limits.js';
-import { invalid, systemError } from '../errors.js';
-import { type Direction, Listener, services } from '../link/index.js';
-import { type Allow, accessOf } from './access.js';
-import { pathOfName } from './names.js';
+import { invalid } from '../errors.js';
+import type { Direction } from '../link/index.js';
+import { accessOf, listenNamed, type SharingOptions } from './access.js';
 import { Server } from './server.js';
 
 /** Which way channels go, as this end sees it. */
 export type ServerDirection = 'both' | 'send' | 'receive';
 
 /** Options of {@link bind}; those of its channels hold for each that connects. */
-export interface BindOptions extends ChannelOptions {
+export interface BindOptions extends ChannelOptions, SharingOptions {
   /** `receive` is XenSocket's one-way pipe: one ring only. Default `both`. */
   direction?: ServerDirection;
   /** Channels that may wait to be taken. Default 511. */
   backlog?: number;
-  /** Who may connect, this user included. Default: this user, and nobody else. */
-  allow?: Allow;
-  /**
-   * Where others find the name: an absolute path of a directory that exists, belongs to this user, and that nobody else
-   * may write to, nor replace. Default: the runtime directory, which other users cannot enter.
-   */
-  directory?: string;
 }
 
 const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
@@ -38,10 +30,8 @@ export async function bind(name: string, options: BindOptions = {}): Promise<Ser
   const limits = limitsOf(options);
   const { direction = 'both', backlog = 511, allow, directory } = options;
   const access = accessOf(allow);
-  const path = pathOfName(name, directory, [process.geteuid?.() as number]);
   if (!DIRECTIONS.includes(direction)) throw invalid(`direction is one of ${DIRECTIONS.join(', ')}`);
   if (!Number.isInteger(backlog) || backlog < 1) throw invalid(`backlog is a positive integer, not ${backlog}`);
-  if (services.has(name)) throw systemError('EADDRINUSE', 'bind', name);
-  const listener = await Listener.bind(path, access.lists, access.isOpen);
+  const listener = await listenNamed(name, name, access, directory);
   return new Server(name, direction, listener, limits, backlog, access);
 }

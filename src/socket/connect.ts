@@ -8,10 +8,8 @@ import { existsSync, watch } from '../fs.js';
 import { type Admission, type Direction, dial, type OpenOptions, OVERFLOW_ID, type Port } from '../link/index.js';
 import { pathOfName } from './names.js';
 
-/** Options of {@link connect}. */
-export interface ConnectOptions extends ChannelOptions {
-  /** Which way the channel goes, as this end sees it. Default: as the server has it. */
-  direction?: 'both' | 'send' | 'receive';
+/** How a name is found, and who must have bound it. */
+export interface FindingOptions {
   /** Whether to wait for the name to be bound. Default false. */
   wait?: boolean;
   /** Gives up. */
@@ -23,6 +21,12 @@ export interface ConnectOptions extends ChannelOptions {
    * root, and that nobody else may write to, nor replace. Default: the runtime directory.
    */
   directory?: string;
+}
+
+/** Options of {@link connect}. */
+export interface ConnectOptions extends ChannelOptions, FindingOptions {
+  /** Which way the channel goes, as this end sees it. Default: as the server has it. */
+  direction?: 'both' | 'send' | 'receive';
 }
 
 const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
@@ -46,36 +50,31 @@ const LONG = 2 ** 30;
  */
 export async function connect(name: string, options: ConnectOptions = {}): Promise<Channel> {
   const limits = limitsOf(options);
-  const { direction, wait = false, signal, directory } = options;
-  const uid = expectedUid(options.expect);
-  const find = () => pathOfName(name, directory, [uid, ROOT]);
-  find();
+  const { direction } = options;
   if (direction !== undefined && !DIRECTIONS.includes(direction))
     throw invalid('direction is one of both, send, receive');
-  checkFlag('wait', wait);
-  checkSignal(signal);
-  signal?.throwIfAborted();
-  const admits: Admission = (peer) => peer.uid === uid;
-  const port = await openNamed(find, admits, name, { ...limits, direction: direction ?? 'any' }, wait, signal);
+  const port = await openNamed(name, name, options, { ...limits, direction: direction ?? 'any' });
   return new Channel(port, limits);
 }
 
 /**
  * Opens a port to a service of the domain that has bound a name.
- * @param find where the name is
- * @param admits whether the domain that has bound it is the one to talk to
- * @param wait whether to wait for it to be bound
  * @throws as {@link connect} does
  */
-export function openNamed(
-  find: () => string,
-  admits: Admission,
+export async function openNamed(
+  name: string,
   service: string,
-  options: OpenOptions,
-  wait: boolean,
-  signal: AbortSignal | undefined,
+  { wait = false, signal, expect, directory }: FindingOptions,
+  asked: OpenOptions,
 ): Promise<Port> {
-  const open = () => openPort(find(), admits, service, options, signal);
+  const uid = expectedUid(expect);
+  const find = () => pathOfName(name, directory, [uid, ROOT]);
+  find();
+  checkFlag('wait', wait);
+  checkSignal(signal);
+  signal?.throwIfAborted();
+  const admits: Admission = (peer) => peer.uid === uid;
+  const open = () => openPort(find(), admits, service, asked, signal);
   return abortable(wait ? openWhenBound(open, find, signal) : open(), signal);
 }
 
@@ -138,7 +137,7 @@ function abortable(opening: Promise<Port>, signal: AbortSignal | undefined): Pro
   }).finally(() => clearInterval(alive));
 }
 
-function expectedUid(expect: ConnectOptions['expect']): number {
+function expectedUid(expect: FindingOptions['expect']): number {
   if (expect === undefined) return process.geteuid?.() as number;
   const uid = expect?.uid;
   if (!Number.isSafeInteger(uid) || uid < 0 || uid === OVERFLOW_ID) {

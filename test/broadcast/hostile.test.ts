@@ -19,14 +19,7 @@ const open = useKeep();
 /** A subscription that is none: it writes into its words what it likes. */
 async function pretend(): Promise<{ port: Port; words: Words }> {
   const options = { direction: 'send', ringSize: RING.minCapacity, maxMessageSize: 0, takesShared: true } as const;
-  const port = await openNamed(
-    () => pathOfName('feed'),
-    () => true,
-    serviceOf('feed'),
-    options,
-    false,
-    undefined,
-  );
+  const port = await openNamed('feed', serviceOf('feed'), {}, options);
   open.keep({ close: async () => port.release() });
   return { port, words: (port.peerRing as NonNullable<Port['peerRing']>).memory.control };
 }

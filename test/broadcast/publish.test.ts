@@ -7,6 +7,7 @@ import {
   type Publisher,
   type PublishOptions,
   publish,
+  type SubscribeOptions,
   type Subscription,
   subscribe,
 } from '../../src/index.js';
@@ -220,11 +221,15 @@ describe('publishing', () => {
       { capacity: 2 ** 27 },
       { timeout: -1 },
       { timeout: 'x' },
+      { allow: {} },
+      { directory: 'relative' },
     ]) {
       await expect(publish('feed', options as PublishOptions)).rejects.toMatchObject(invalid);
     }
+    for (const options of [{ wait: 1 }, { signal: 1 }, { expect: {} }, { directory: 'relative' }]) {
+      await expect(subscribe('feed', options as SubscribeOptions)).rejects.toMatchObject(invalid);
+    }
     await expect(publish('-')).rejects.toMatchObject({ code: 'ERR_SHMLOOP_INVALID_NAME' });
-    await expect(subscribe('feed', { wait: 1 as never })).rejects.toMatchObject(invalid);
     const publisher = await publishing();
     expect(() => publisher.send(5 as never)).toThrow(expect.objectContaining(invalid));
   });

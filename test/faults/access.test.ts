@@ -1,71 +1,14 @@
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
 import { canUnshare, NAMESPACE } from '../net/identity/support.js';
-import { type Fixture, type FixtureOptions, type Report, useSandbox } from './support.js';
+import { isRoot, ONE, OTHER, REJECTED, ROOT, UNUSABLE, useMembers } from './members.js';
 
-const isRoot = process.geteuid?.() === 0;
-const ROOT = 0;
-const ONE = 12_345;
-const OTHER = 12_346;
 const GROUP = 777;
-const REJECTED = { code: 'ERR_SHMLOOP_PEER_REJECTED' };
-const UNUSABLE = { code: 'ERR_SHMLOOP_RUNTIME_DIRECTORY' };
 /** What a pod's containers have of their own. */
 const CONTAINER = ['unshare', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
-let directory = '';
-
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'shmloop-shared-'));
-  chmodSync(directory, 0o755);
-});
-
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
-
-const sandbox = useSandbox();
-const members: Member[] = [];
-
-afterEach(async () => {
-  // One in a container does not go with the command that made that: it has another user since.
-  for (const { fixture } of members.splice(0)) {
-    fixture.tell({ act: 'end' });
-    await fixture.exited;
-  }
-});
-
-class Member {
-  constructor(
-    readonly fixture: Fixture,
-    readonly pid: number,
-  ) {}
-
-  async does(act: string, args: object = {}): Promise<Report> {
-    this.fixture.tell({ act, ...args });
-    return (await this.fixture.next('did')).value;
-  }
-
-  binds(name: string, allow?: object, check?: string): Promise<Report> {
-    return this.does('bind', { name, options: { directory, allow }, check });
-  }
-
-  connects(name: string, uid?: number): Promise<Report> {
-    const expect = uid === undefined ? undefined : { uid };
-    return this.does('connect', { name, options: { directory, expect } });
-  }
-}
-
-async function member(uid?: number, more: object = {}, options: FixtureOptions = {}): Promise<Member> {
-  const fixture = sandbox.start('member', more, { uid, ...options });
-  const made = new Member(fixture, (await fixture.next('ready')).pid);
-  members.push(made);
-  return made;
-}
-
-function owned(uid: number): void {
-  chownSync(directory, uid, uid);
-}
+const members = useMembers();
+const { member, owned } = members;
 
 describe.runIf(isRoot)('a name that another user is allowed to connect to', () => {
   test('is reached, and each end knows who the other is', async () => {
@@ -82,7 +25,7 @@ describe.runIf(isRoot)('a name that another user is allowed to connect to', () =
     const [server, client] = await Promise.all([member(ONE), member()]);
     expect(await server.binds('name', { uids: [ROOT] })).toBe('done');
     expect(await client.connects('name', ONE)).toMatchObject({ peer: { pid: server.pid, uid: ONE, gid: ONE } });
-    expect(statSync(join(directory, 'name')).mode & 0o777).toBe(0o666);
+    expect(statSync(members.at('name')).mode & 0o777).toBe(0o666);
   });
 
   test('refuses a third, and whoever else is not listed, its own user too', async () => {
@@ -114,7 +57,7 @@ describe.runIf(isRoot)('a name that another user is allowed to connect to', () =
 
   test('waits for who may connect, as others do', async () => {
     const [server, client] = await Promise.all([member(), member(ONE)]);
-    const waiting = client.does('connect', { name: 'name', options: { directory, expect: { uid: ROOT }, wait: true } });
+    const waiting = client.does('connect', { name: 'name', options: { ...client.expecting(ROOT), wait: true } });
     await server.binds('name', { uids: [ONE] });
     expect(await waiting).toMatchObject({ peer: { uid: ROOT } });
   });
@@ -122,8 +65,7 @@ describe.runIf(isRoot)('a name that another user is allowed to connect to', () =
   test('does not make views of the ring safe: consume takes a word of trust', async () => {
     const [server, client] = await Promise.all([member(), member(ONE)]);
     await server.binds('name', { uids: [ONE] });
-    const consume = (how?: object) =>
-      client.does('consume', { name: 'name', options: { directory, expect: { uid: ROOT } }, how });
+    const consume = (how?: object) => client.does('consume', { name: 'name', options: client.expecting(ROOT), how });
     expect(await consume()).toEqual(REJECTED);
     expect(await consume({ trusted: true })).toBe('done');
   });
@@ -158,7 +100,7 @@ describe.runIf(isRoot)('another user', () => {
   test('who is not allowed gets a name of a shared directory refused by its mode', async () => {
     const [server, client] = await Promise.all([member(), member(ONE)]);
     await server.binds('name');
-    expect(statSync(join(directory, 'name')).mode & 0o777).toBe(0o600);
+    expect(statSync(members.at('name')).mode & 0o777).toBe(0o600);
     expect(await client.connects('name', ROOT)).toEqual(REJECTED);
   });
 
@@ -177,14 +119,14 @@ describe.runIf(isRoot)('another user', () => {
     await server.does('gossip');
     const names = ['name', 'private', 'unbound', 'checked', 'name'];
     const answers = ['open', 'credentials', 'credentials', 'credentials', 'open'];
-    expect(await client.does('open raw', { at: join(directory, 'name'), names })).toEqual(answers);
+    expect(await client.does('open raw', { at: members.at('name'), names })).toEqual(answers);
     expect(await server.does('heard')).toEqual([]);
   });
 
   test('who is connected to may open no name of the client in its turn', async () => {
     owned(ONE);
     const [server, client] = await Promise.all([member(ONE), member()]);
-    await server.does('squat raw', { at: join(directory, 'name') });
+    await server.does('squat raw', { at: members.at('name') });
     await client.does('bind', { name: 'private' });
     const connecting = client.connects('name', ONE);
     expect(await server.does('turn raw', { names: ['private', 'unbound'] })).toEqual(['credentials', 'credentials']);
@@ -197,15 +139,15 @@ describe.runIf(isRoot)('another user', () => {
   ])('who squats a name is told nothing by a client that expects uid %s', async (uid, refusal) => {
     const [squatter, client] = await Promise.all([member(ONE), member()]);
     if (uid === undefined) {
-      chmodSync(directory, 0o777);
-      await squatter.does('squat raw', { at: join(directory, 'name') });
-      chmodSync(directory, 0o755);
+      chmodSync(members.directory, 0o777);
+      await squatter.does('squat raw', { at: members.at('name') });
+      chmodSync(members.directory, 0o755);
       const told = squatter.does('squatted raw');
       expect(await client.connects('name', uid)).toEqual(refusal);
       expect(await told).toEqual([]);
     } else {
       owned(ONE);
-      await squatter.does('squat raw', { at: join(directory, 'name') });
+      await squatter.does('squat raw', { at: members.at('name') });
       expect(await client.connects('name', uid)).toEqual(refusal);
     }
   });
@@ -220,9 +162,9 @@ describe.runIf(isRoot)('another user', () => {
 
   test('who may read the directory cannot lock it against who binds', async () => {
     const [server, other] = await Promise.all([member(), member(ONE)]);
-    expect(await other.does('lock', { at: directory })).toBe(true);
+    expect(await other.does('lock', { at: members.directory })).toBe(true);
     expect(await server.binds('name', { uids: [ONE] })).toBe('done');
-    expect(await other.does('lock', { at: join(directory, '.lock') })).toEqual({ code: 'EACCES' });
+    expect(await other.does('lock', { at: members.at('.lock') })).toEqual({ code: 'EACCES' });
     expect(await other.connects('name', ROOT)).toMatchObject({ peer: { uid: ROOT } });
   });
 });
@@ -230,8 +172,8 @@ describe.runIf(isRoot)('another user', () => {
 describe.runIf(isRoot)('a directory for others', () => {
   test.each([
     ['belongs to another', () => owned(ONE)],
-    ['is writable by its group', () => chmodSync(directory, 0o775)],
-    ['is writable by others, sticky or not', () => chmodSync(directory, 0o1777)],
+    ['is writable by its group', () => chmodSync(members.directory, 0o775)],
+    ['is writable by others, sticky or not', () => chmodSync(members.directory, 0o1777)],
   ])('that %s is refused at both ends', async (_, spoil) => {
     const one = await member();
     spoil();
@@ -241,13 +183,13 @@ describe.runIf(isRoot)('a directory for others', () => {
 
   test('is refused when others could put another in its place', async () => {
     const one = await member();
-    const inner = join(directory, 'inner');
+    const inner = members.at('inner');
     mkdirSync(inner, { mode: 0o755 });
     const bind = () => one.does('bind', { name: 'name', options: { directory: inner } });
-    chmodSync(directory, 0o777);
+    chmodSync(members.directory, 0o777);
     expect(await bind()).toEqual(UNUSABLE);
     // In a sticky one they could not.
-    chmodSync(directory, 0o1777);
+    chmodSync(members.directory, 0o1777);
     expect(await bind()).toBe('done');
   });
 });

@@ -4,8 +4,8 @@ import { useSandbox } from './support.js';
 const sandbox = useSandbox();
 const PROTOCOL = ['ERR_SHMLOOP_PROTOCOL'];
 /** `SHMLOOP_WAYS=consume` shows what the other ways are spared. */
-const WAYS = process.env.SHMLOOP_WAYS?.split(',') ?? ['message', 'iteration', 'request', 'stream'];
-const WHATS = ['payload', 'headers', 'control'];
+const WAYS = process.env.SHMLOOP_WAYS?.split(',') ?? ['message', 'iteration', 'request', 'stream', 'receiveSync'];
+const WHATS = ['payload', 'headers', 'control', 'room', 'events'];
 
 test.each(WAYS.flatMap((way) => WHATS.map((what) => [way, what] as const)))(
   'what is received by %s is the receiver’s own while it is decoded, and the peer changes the %s',

@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { type Channel, createRegion, type RegionMessage, RegionPool } from '../../src/index.js';
 import { closed } from '../support/agent.js';
 import { useFarEnds } from './far-ends.js';
 
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 const far = useFarEnds();
 const coded = (code: string) => expect.objectContaining({ code });
 const SIZE = 3 * 1024 * 1024;
@@ -403,6 +407,44 @@ describe('a pool', () => {
     (await small).free();
     expect(order).toEqual(['given up', 'large', 'small']);
     expect(pool.used).toBe(0);
+  });
+
+  test('gets a block back at the end of its scope, whatever is thrown, unless it was sent', async () => {
+    const [near, messages] = await pair();
+    using pool = new RegionPool({ size: 4096 });
+    const fail = () => {
+      using block = pool.allocate(100);
+      throw new Error(`${block.length} bytes`);
+    };
+    expect(fail).toThrow('100 bytes');
+    expect(pool.used).toBe(0);
+    {
+      using block = pool.allocate(5);
+      block.buffer.write('whole');
+      void near.sendRegion(block);
+    }
+    const message = await next(messages);
+    expect([pool.used, message.buffer.toString()]).toEqual([4096, 'whole']);
+    const back = pool.allocateWhenFree(1);
+    message.release();
+    await back;
+  });
+
+  test('does not get back what the collector finds: a view of it may be written to', async () => {
+    using pool = new RegionPool({ size: 4096 });
+    const drop = (): [WeakRef<object>, Buffer] => {
+      const block = pool.allocate(100);
+      return [new WeakRef(block), block.buffer.subarray(10)];
+    };
+    const [block, view] = drop();
+    for (let i = 0; i < 10; i++) {
+      await new Promise(setImmediate);
+      collect();
+    }
+    expect(block.deref()).toBeUndefined();
+    view.write('still written to');
+    expect(pool.used).toBe(4096);
+    expect(() => pool.allocate(1)).toThrow(coded('ERR_SHMLOOP_POOL'));
   });
 
   test('puts small blocks together again', () => {
