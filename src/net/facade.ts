@@ -21,6 +21,9 @@ export interface Facade extends JsStreamHandle {
   [kTcp]: TcpHandle;
   /** Who is told of errors: the stream on top, if there is one. */
   [kConsumer]: JsStreamHandle;
+  [kArrivals]: Arrivals;
+  /** Whether C++ is being told that a write is done, and may go on with what it had to hold back. */
+  [kIsFinishing]?: boolean;
   [key: symbol]: unknown;
 }
 
@@ -32,6 +35,8 @@ export interface SocketLike {
 
 const kTcp = Symbol('shmloop tcp');
 const kConsumer = Symbol('shmloop consumer');
+const kArrivals = Symbol('shmloop arrivals');
+const kIsFinishing = Symbol('shmloop is finishing');
 
 /** Runs `wrap`, which asserts `isStreamBase` of a stream that is the right one already. */
 export function withoutFacades<T>(wrap: () => T): T {
@@ -77,6 +82,7 @@ export function restoreHandle(socket: object): TcpHandle | undefined {
     const tcp = handle[kTcp];
     tcp.onread = handle.onread;
     tcp.reading = handle.reading as boolean;
+    handle[kArrivals].start();
     owner._handle = tcp;
     return tcp;
   }
@@ -123,11 +129,52 @@ const reads = new Hearing(false);
 /** A write that a read led to is done before what was put off to immediates then, as on TCP: HTTP/2 relies on it. */
 const requests = new Hearing(true);
 
-/** What arrived is heard unless the stream is closed by then. */
-function later(facade: Facade, step: () => void): void {
-  reads.add(() => {
-    if (facade[kTcp].fd >= 0) step();
-  });
+/**
+ * What arrived and is still to be heard, unless the stream is closed by then. As from libuv nothing is heard while
+ * reading is stopped: HTTP/2 stops it while it writes, and has no safe place for what comes nevertheless.
+ */
+class Arrivals {
+  readonly #tcp: TcpHandle;
+  readonly #queue: (() => void)[] = [];
+  #isStopped = false;
+  #isDue = false;
+
+  constructor(tcp: TcpHandle) {
+    this.#tcp = tcp;
+  }
+
+  add(step: () => void): void {
+    this.#queue.push(step);
+    this.#schedule();
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  #schedule(): void {
+    if (this.#isDue || !this.#hasNext()) return;
+    this.#isDue = true;
+    reads.add(() => this.#hear());
+  }
+
+  #hear(): void {
+    this.#isDue = false;
+    try {
+      while (this.#hasNext()) this.#queue.shift()?.();
+    } finally {
+      this.#schedule();
+    }
+  }
+
+  #hasNext(): boolean {
+    return !this.#isStopped && this.#queue.length > 0 && this.#tcp.fd >= 0;
+  }
 }
 
 /** Whoever reads `isStreamBase` is about to hand the stream to C++. */
@@ -161,6 +208,7 @@ export function facadeOf(tcp: TcpHandle, owner: object): Facade {
   Object.setPrototypeOf(facade, prototype);
   facade[kTcp] = tcp;
   facade[kConsumer] = facade;
+  facade[kArrivals] = new Arrivals(tcp);
   setOwner(facade, owner);
   tcp.onread = (memory) => {
     arrived(facade, memory);
@@ -175,12 +223,12 @@ function arrived(facade: Facade, memory: ArrayBuffer | undefined): void {
   const offset = streamBaseState[kArrayBufferOffset] as number;
   if (status > 0) {
     const data = new Uint8Array(memory as ArrayBuffer, offset, status);
-    later(facade, () => facade.readBuffer(data));
+    facade[kArrivals].add(() => facade.readBuffer(data));
   } else if (status === UV_EOF) {
-    later(facade, () => facade.emitEOF());
+    facade[kArrivals].add(() => facade.emitEOF());
   } else if (status < 0) {
     // A JSStream has no way to say so; the one on top hears it as from its own handle.
-    later(facade, () => setImmediate(failConsumer, facade, status));
+    facade[kArrivals].add(() => setImmediate(failConsumer, facade, status));
   }
 }
 
@@ -216,11 +264,13 @@ function facadePrototype(): object {
 
     onreadstart(): Status {
       this[kTcp].reading = true;
+      this[kArrivals].start();
       return this[kTcp].readStart();
     }
 
     onreadstop(): Status {
       this[kTcp].reading = false;
+      this[kArrivals].stop();
       return this[kTcp].readStop();
     }
 
@@ -230,14 +280,16 @@ function facadePrototype(): object {
 
     onwrite(request: StreamRequest, buffers: Uint8Array[]): Status {
       const own = new WriteWrap();
-      own.oncomplete = (status) => requests.add(() => this.finishWrite(request, status));
+      own.oncomplete = (status) => finishLater(this, request, status);
       // Kept until it is done: the kernel may read from it.
       own.handle = buffers;
       const status = this[kTcp].writev(own, buffers, true);
       if (status !== 0 || streamBaseState[kLastWriteWasAsync]) return status;
       // HTTP/2 holds back what it has to say while a write is under way; TLS is not prepared for one that is not.
-      if (this[kConsumer] === this) this.finishWrite(request, 0);
-      else requests.add(() => this.finishWrite(request, 0));
+      // When a write is done HTTP/2 goes on reading what it held back. If one more was done within that it would do
+      // so within itself, and read the same once more.
+      if (this[kConsumer] === this && !this[kIsFinishing]) this.finishWrite(request, 0);
+      else finishLater(this, request, 0);
       return 0;
     }
 
@@ -270,6 +322,17 @@ function facadePrototype(): object {
   Object.defineProperty(TcpFacade, 'name', { value: 'TCP' });
   forwardTheRest(TcpFacade.prototype);
   return TcpFacade.prototype;
+}
+
+function finishLater(facade: Facade, request: StreamRequest, status: Status): void {
+  requests.add(() => {
+    facade[kIsFinishing] = true;
+    try {
+      facade.finishWrite(request, status);
+    } finally {
+      facade[kIsFinishing] = false;
+    }
+  });
 }
 
 /** Whatever a TCP handle can do and a stream cannot, as this Node has it. */
