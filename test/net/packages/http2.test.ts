@@ -22,6 +22,15 @@ describe.each(['in the clear', 'over TLS'])('node:http2 %s over shared memory', 
     expectCarried(outcome, 4_000_000);
   });
 
+  test.each([4096, 65_536, 4 * 1024 * 1024])(
+    'carries large bodies both ways at once, through rings of %i bytes',
+    async (ringSize) => {
+      const outcome = await run('crossing', { SHMLOOP_RING_SIZE: String(ringSize) });
+      expectSwitched(outcome, 8);
+      expectCarried(outcome, 100_000);
+    },
+  );
+
   test('carries large bodies between slow readers', async () => {
     const outcome = await run('largeBodies');
     expect(outcome.result).toBe(16 * 1024 * 1024);
