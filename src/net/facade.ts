@@ -21,7 +21,6 @@ export interface Facade extends JsStreamHandle {
   [kTcp]: TcpHandle;
   /** Who is told of errors: the stream on top, if there is one. */
   [kConsumer]: JsStreamHandle;
-  [kArrivals]: Arrivals;
   /** Whether C++ is being told that a write is done, and may go on with what it had to hold back. */
   [kIsFinishing]?: boolean;
   [key: symbol]: unknown;
@@ -35,7 +34,6 @@ export interface SocketLike {
 
 const kTcp = Symbol('shmloop tcp');
 const kConsumer = Symbol('shmloop consumer');
-const kArrivals = Symbol('shmloop arrivals');
 const kIsFinishing = Symbol('shmloop is finishing');
 
 /** Runs `wrap`, which asserts `isStreamBase` of a stream that is the right one already. */
@@ -82,7 +80,6 @@ export function restoreHandle(socket: object): TcpHandle | undefined {
     const tcp = handle[kTcp];
     tcp.onread = handle.onread;
     tcp.reading = handle.reading as boolean;
-    handle[kArrivals].start();
     owner._handle = tcp;
     return tcp;
   }
@@ -129,52 +126,11 @@ const reads = new Hearing(false);
 /** A write that a read led to is done before what was put off to immediates then, as on TCP: HTTP/2 relies on it. */
 const requests = new Hearing(true);
 
-/**
- * What arrived and is still to be heard, unless the stream is closed by then. As from libuv nothing is heard while
- * reading is stopped: HTTP/2 stops it while it writes, and has no safe place for what comes nevertheless.
- */
-class Arrivals {
-  readonly #tcp: TcpHandle;
-  readonly #queue: (() => void)[] = [];
-  #isStopped = false;
-  #isDue = false;
-
-  constructor(tcp: TcpHandle) {
-    this.#tcp = tcp;
-  }
-
-  add(step: () => void): void {
-    this.#queue.push(step);
-    this.#schedule();
-  }
-
-  start(): void {
-    this.#isStopped = false;
-    this.#schedule();
-  }
-
-  stop(): void {
-    this.#isStopped = true;
-  }
-
-  #schedule(): void {
-    if (this.#isDue || !this.#hasNext()) return;
-    this.#isDue = true;
-    reads.add(() => this.#hear());
-  }
-
-  #hear(): void {
-    this.#isDue = false;
-    try {
-      while (this.#hasNext()) this.#queue.shift()?.();
-    } finally {
-      this.#schedule();
-    }
-  }
-
-  #hasNext(): boolean {
-    return !this.#isStopped && this.#queue.length > 0 && this.#tcp.fd >= 0;
-  }
+/** What arrived is heard unless the stream is closed by then. */
+function later(facade: Facade, step: () => void): void {
+  reads.add(() => {
+    if (facade[kTcp].fd >= 0) step();
+  });
 }
 
 /** Whoever reads `isStreamBase` is about to hand the stream to C++. */
@@ -208,7 +164,6 @@ export function facadeOf(tcp: TcpHandle, owner: object): Facade {
   Object.setPrototypeOf(facade, prototype);
   facade[kTcp] = tcp;
   facade[kConsumer] = facade;
-  facade[kArrivals] = new Arrivals(tcp);
   setOwner(facade, owner);
   tcp.onread = (memory) => {
     arrived(facade, memory);
@@ -223,12 +178,12 @@ function arrived(facade: Facade, memory: ArrayBuffer | undefined): void {
   const offset = streamBaseState[kArrayBufferOffset] as number;
   if (status > 0) {
     const data = new Uint8Array(memory as ArrayBuffer, offset, status);
-    facade[kArrivals].add(() => facade.readBuffer(data));
+    later(facade, () => facade.readBuffer(data));
   } else if (status === UV_EOF) {
-    facade[kArrivals].add(() => facade.emitEOF());
+    later(facade, () => facade.emitEOF());
   } else if (status < 0) {
     // A JSStream has no way to say so; the one on top hears it as from its own handle.
-    facade[kArrivals].add(() => setImmediate(failConsumer, facade, status));
+    later(facade, () => setImmediate(failConsumer, facade, status));
   }
 }
 
@@ -264,13 +219,11 @@ function facadePrototype(): object {
 
     onreadstart(): Status {
       this[kTcp].reading = true;
-      this[kArrivals].start();
       return this[kTcp].readStart();
     }
 
     onreadstop(): Status {
       this[kTcp].reading = false;
-      this[kArrivals].stop();
       return this[kTcp].readStop();
     }
 
