@@ -1,17 +1,19 @@
 import { native } from '../native.js';
 import { internals, type Status, type TcpHandle } from './internals.js';
-import { announcePort, isAnnounced } from './ports.js';
+import { announcePort, isAnnounced, withdrawPort } from './ports.js';
 import { isPortAllowed } from './settings.js';
 import { countWrites, pumpSeldom } from './starved.js';
 import { countConnection } from './summary.js';
 import { setReason } from './transport.js';
 import { keyOf, tupleOf } from './tuple.js';
 
+const kOwnPort = Symbol('shmloop own port');
 const kPeerPort = Symbol('shmloop peer port');
 const kSeen = Symbol('shmloop seen');
 const kWrites = Symbol('shmloop writes');
 
 interface AcceptedHandle extends TcpHandle {
+  [kOwnPort]: number;
   [kPeerPort]: number;
   [kSeen]?: boolean;
   [kWrites]: number;
@@ -52,7 +54,7 @@ export function adopt(tcp: TcpHandle): void {
   if (!isPortAllowed(own)) return setReason(tcp, 'port');
   setReason(tcp, 'unasked');
   if (!isAnnounced(own)) announcePort(own);
-  track(handle, ports % 65_536);
+  track(handle, own, ports % 65_536);
   if (!isAwaited()) return;
   const tuple = tupleOf(handle);
   if (tuple !== undefined) onAdopted(handle, keyOf(tuple));
@@ -72,15 +74,18 @@ export function untrack(tcp: TcpHandle): void {
   const handle = tcp as AcceptedHandle;
   const set = byPeerPort.get(handle[kPeerPort]);
   if (set === undefined) return;
-  set.delete(handle);
+  if (set.delete(handle)) withdrawPort(handle[kOwnPort]);
   if (set.size === 0) byPeerPort.delete(handle[kPeerPort]);
 }
 
-function track(handle: AcceptedHandle, port: number): void {
-  handle[kPeerPort] = port;
+/** Its port stays announced until it has switched, whether anybody listens there any more or not. */
+function track(handle: AcceptedHandle, own: number, peer: number): void {
+  announcePort(own);
+  handle[kOwnPort] = own;
+  handle[kPeerPort] = peer;
   handle[kWrites] = 0;
-  const set = byPeerPort.get(port);
-  if (set === undefined) byPeerPort.set(port, new Set([handle]));
+  const set = byPeerPort.get(peer);
+  if (set === undefined) byPeerPort.set(peer, new Set([handle]));
   else set.add(handle);
   prototype ??= acceptedPrototype();
   Object.setPrototypeOf(handle, prototype);

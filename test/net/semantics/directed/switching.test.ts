@@ -9,6 +9,7 @@ describe('a connection that switches', () => {
     onread: 'puts what comes into the buffer that its reader gave last',
     ending: 'may end at any moment of it, and the other end hears of it',
     destroying: 'may be destroyed at any moment of it, and the other end hears of it',
+    closing: 'does so also when its server listens no more',
     endingAlone: 'may end at any moment of it, and gets all that still comes',
   });
 });
