@@ -1,3 +1,4 @@
+import { checkOptions } from './channel/limits.js';
 import { domain, type WaitingMode } from './event/index.js';
 import { changeSettings, type NetSettings } from './net/settings.js';
 
@@ -13,7 +14,9 @@ export interface Configuration {
  * Sets how this thread (main thread or worker) works, from now on.
  * @throws ERR_SHMLOOP_INVALID_ARGUMENT
  */
-export function configure({ waiting, net }: Configuration = {}): void {
+export function configure(configuration: Configuration = {}): void {
+  checkOptions(configuration);
+  const { waiting, net } = configuration;
   if (net !== undefined) changeSettings(net);
   if (waiting !== undefined) domain.waiting = waiting;
 }

@@ -1,4 +1,4 @@
-import { checkTimeout } from '../channel/limits.js';
+import { checkOptions, checkTimeout } from '../channel/limits.js';
 import { invalid, ShmloopError } from '../errors.js';
 import { isCapacity } from '../ring/index.js';
 import type { SharingOptions } from '../socket/access.js';
@@ -35,8 +35,9 @@ const DEFAULTS: Publishing = Object.freeze({
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT */
 export function checkPublishOptions(options: PublishOptions): Publishing {
+  checkOptions(options);
   const { policy = DEFAULTS.policy, capacity = DEFAULTS.capacity, timeout = DEFAULTS.timeout } = options;
-  if (!POLICIES.includes(policy)) throw invalid(`policy is one of ${POLICIES.join(', ')}`);
+  if (!POLICIES.includes(policy)) throw invalid(`policy is one of ${POLICIES.join(', ')}, not ${policy}`);
   if (!Number.isInteger(capacity) || !isCapacity(capacity)) {
     throw invalid(`capacity is a power of two from 4096 to 67108864, not ${capacity}`);
   }

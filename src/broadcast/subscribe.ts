@@ -1,3 +1,4 @@
+import { checkOptions } from '../channel/limits.js';
 import { ShmloopError } from '../errors.js';
 import { RING } from '../layout.js';
 import type { Port } from '../link/index.js';
@@ -23,6 +24,7 @@ export interface SubscribeOptions extends FindingOptions {
  *   as the kernel does
  */
 export async function subscribe(name: string, options: SubscribeOptions = {}): Promise<Subscription> {
+  checkOptions(options);
   const asked = { direction: 'send', ringSize: RING.minCapacity, maxMessageSize: 0, takesShared: true } as const;
   const port = await openNamed(name, serviceOf(name), options, asked);
   try {

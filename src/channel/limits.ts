@@ -25,6 +25,7 @@ export const DEFAULTS: Limits = Object.freeze({
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT */
 export function limitsOf(options: ChannelOptions): Limits {
+  checkOptions(options);
   const { ringSize, maxMessageSize, allowHalfOpen } = { ...DEFAULTS, ...withoutUndefined(options) };
   if (!Number.isInteger(ringSize) || !isCapacity(ringSize)) {
     throw invalid(`ringSize is a power of two from 4096 to 67108864, not ${ringSize}`);
@@ -34,6 +35,11 @@ export function limitsOf(options: ChannelOptions): Limits {
   }
   checkFlag('allowHalfOpen', allowHalfOpen);
   return { ringSize, maxMessageSize, allowHalfOpen };
+}
+
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is an object */
+export function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw invalid(`options are an object, not ${options}`);
 }
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is a boolean */

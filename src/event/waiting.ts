@@ -40,7 +40,7 @@ export class Waiting {
 
   set mode(mode: WaitingMode) {
     if (!MODES.includes(mode)) {
-      throw invalid(`waiting is one of ${MODES.join(', ')}`);
+      throw invalid(`waiting is one of ${MODES.join(', ')}, not ${mode}`);
     }
     this.#mode = mode;
     this.#bound = 0;

@@ -30,7 +30,7 @@ export async function bind(name: string, options: BindOptions = {}): Promise<Ser
   const limits = limitsOf(options);
   const { direction = 'both', backlog = 511, allow, directory } = options;
   const access = accessOf(allow);
-  if (!DIRECTIONS.includes(direction)) throw invalid(`direction is one of ${DIRECTIONS.join(', ')}`);
+  if (!DIRECTIONS.includes(direction)) throw invalid(`direction is one of ${DIRECTIONS.join(', ')}, not ${direction}`);
   if (!Number.isInteger(backlog) || backlog < 1) throw invalid(`backlog is a positive integer, not ${backlog}`);
   const listener = await listenNamed(name, name, access, directory);
   return new Server(name, direction, listener, limits, backlog, access);

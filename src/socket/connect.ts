@@ -52,7 +52,7 @@ export async function connect(name: string, options: ConnectOptions = {}): Promi
   const limits = limitsOf(options);
   const { direction } = options;
   if (direction !== undefined && !DIRECTIONS.includes(direction))
-    throw invalid('direction is one of both, send, receive');
+    throw invalid(`direction is one of ${DIRECTIONS.join(', ')}, not ${direction}`);
   const port = await openNamed(name, name, options, { ...limits, direction: direction ?? 'any' });
   return new Channel(port, limits);
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { bind, type Channel, configure, connect } from '../../src/index.js';
+import { bind, type Channel, configure, connect, publish, subscribe } from '../../src/index.js';
 import { useKeep } from '../support/keep.js';
 import { useRuntimeDirectory } from '../support/runtime.js';
 
@@ -24,6 +24,13 @@ describe('options', () => {
     await expect(bind('name', { [option]: value })).rejects.toThrow(invalid);
     await expect(connect('name', { [option]: value })).rejects.toThrow(invalid);
     await open.bind('name');
+  });
+
+  test.each([null, 'x', 5])('they cannot be %j', async (options) => {
+    for (const call of [bind, connect, publish, subscribe]) {
+      await expect(call('name', options as never)).rejects.toThrow(invalid);
+    }
+    expect(() => configure(options as never)).toThrow(invalid);
   });
 
   test.each([0, -1, 1.5, Number.NaN, '5', null])('backlog cannot be %j', async (backlog) => {
