@@ -10,6 +10,8 @@ const PATIENCE = 5;
 const MAX_FRAME = 64 * 1024;
 /** As long as the reader keeps up no more of the ring than this is used, which stays in the caches. */
 const SHALLOW = 60 * 1024;
+/** And so many times more when a burst found no room for that. */
+const DEEPER = 4;
 /** Data is not cut into smaller frames than this, to fill what is left of the ring. */
 const CRUMB = 4096;
 const HEADER = FRAME.headerLength;
@@ -118,7 +120,7 @@ export class Outgoing {
     if (hasLeft) return this.#toTcp(waiting);
     // It is this side's doing that there was no room: the kernel would have taken it.
     if (this.#wasSkipUnread()) {
-      this.#depth *= 2;
+      this.#depth *= DEEPER;
       this.#put(TYPE.toTcp);
       this.#publish();
       return this.#toTcp(waiting);
