@@ -26,7 +26,7 @@ describe.each(['in the clear', 'over TLS'])('node:http2 %s over shared memory', 
     'carries large bodies both ways at once, through rings of %i bytes',
     async (ringSize) => {
       const outcome = await run('crossing', { SHMLOOP_RING_SIZE: String(ringSize) });
-      expectSwitched(outcome, 8);
+      expectSwitched(outcome, 4);
       expectCarried(outcome, 100_000);
     },
   );
