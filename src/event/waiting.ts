@@ -10,8 +10,11 @@ import { usableCpus } from './cpus.js';
 export type WaitingMode = 'park' | 'adaptive' | 'spin';
 
 const MODES: readonly string[] = ['park', 'adaptive', 'spin'];
-/** About what it costs to park and be woken: polling for longer never pays. Milliseconds, as all times here. */
-const LONGEST = 0.05;
+/**
+ * About what it costs to park and be woken on a virtual machine, both ends together: polling for longer never pays.
+ * Milliseconds, as all times here.
+ */
+const LONGEST = 0.1;
 /** A peer that is parked, too, takes so long at most to wake up and answer: then both are awake. */
 const PROBE = 0.2;
 /** Waits for which polling is left alone after it failed again and again. */
