@@ -14,6 +14,8 @@ const payload = Buffer.alloc(CAPACITY, 7);
 const { region, descriptor } = Region.create(LENGTH, 'plain', SEALS);
 const own = new BroadcastMemory(region);
 const theirs = new BroadcastMemory(Region.adopt(descriptor, LENGTH, 'private', SHARING_SEALS.read));
+/** Takes back what was done to the records. */
+const spoilt = [];
 const POSITIONS = [BROADCAST.head, BROADCAST.tail, BROADCAST.newest];
 
 /** @returns how much was changed */
@@ -28,6 +30,8 @@ function publisher(random) {
   const reader = new BroadcastReader(theirs, start, 0);
   let changes = 0;
   for (let turn = 0; turn < 6; turn++) {
+    // The writer here goes by what it wrote itself, which nobody but a publisher can change.
+    for (const restore of spoilt.splice(0).reverse()) restore();
     for (let records = random.below(8); records > 0; records--) writer.put(payload.subarray(0, random.below(300)));
     writer.publish();
     for (let count = random.below(4); count > 0; count--, changes++) scribble(random);
@@ -49,7 +53,16 @@ function publisher(random) {
 
 function scribble(random) {
   if (random.chance(60)) own.control[random.pick(POSITIONS) + random.below(3)] = random.word();
-  else own.words[random.below(CAPACITY / 4)] = random.word();
+  else spoil(random.below(CAPACITY / 4), random.word());
+}
+
+function spoil(index, word) {
+  const { words } = own;
+  const before = words[index];
+  spoilt.push(() => {
+    words[index] = before;
+  });
+  words[index] = word;
 }
 
 function subscriber(random) {
