@@ -46,6 +46,11 @@ export function invalid(message: string): ShmloopError {
   return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', message);
 }
 
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is one of the choices */
+export function checkChoice(name: string, value: unknown, choices: readonly unknown[]): void {
+  if (!choices.includes(value)) throw invalid(`${name} is one of ${choices.join(', ')}, not ${value}`);
+}
+
 /** An error of Node's own shape, for what programs know from sockets: ECONNREFUSED, EADDRINUSE, ECONNRESET, EPIPE. */
 export function systemError(code: keyof typeof constants.errno, syscall: string, detail: string): Error {
   const error = new Error(`${syscall} ${code} ${detail}`);

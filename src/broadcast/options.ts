@@ -1,5 +1,5 @@
 import { checkOptions, checkTimeout } from '../channel/limits.js';
-import { invalid, ShmloopError } from '../errors.js';
+import { checkChoice, invalid, ShmloopError } from '../errors.js';
 import { isCapacity } from '../ring/index.js';
 import type { SharingOptions } from '../socket/access.js';
 
@@ -37,7 +37,7 @@ const DEFAULTS: Publishing = Object.freeze({
 export function checkPublishOptions(options: PublishOptions): Publishing {
   checkOptions(options);
   const { policy = DEFAULTS.policy, capacity = DEFAULTS.capacity, timeout = DEFAULTS.timeout } = options;
-  if (!POLICIES.includes(policy)) throw invalid(`policy is one of ${POLICIES.join(', ')}, not ${policy}`);
+  checkChoice('policy', policy, POLICIES);
   if (!Number.isInteger(capacity) || !isCapacity(capacity)) {
     throw invalid(`capacity is a power of two from 4096 to 67108864, not ${capacity}`);
   }

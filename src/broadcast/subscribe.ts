@@ -18,7 +18,8 @@ export interface SubscribeOptions extends FindingOptions {
  * Subscribes to what is published under a name. It starts with the newest message there is, if any.
  *
  * @throws ECONNREFUSED when nobody publishes; ERR_SHMLOOP_PEER_REJECTED when another user does than the one
- *   expected, or who does does not allow this process; ERR_SHMLOOP_VERSION; ERR_SHMLOOP_HANDSHAKE; ERR_SHMLOOP_PROTOCOL, ERR_SHMLOOP_REGION when the publisher breaks the protocol;
+ *   expected, or who does does not allow this process; ERR_SHMLOOP_VERSION; ERR_SHMLOOP_HANDSHAKE;
+ *   ERR_SHMLOOP_PROTOCOL, ERR_SHMLOOP_REGION when the publisher breaks the protocol;
  *   ERR_SHMLOOP_TIMEOUT when it does not answer within 5 s; the signal's reason; ERR_SHMLOOP_INVALID_NAME;
  *   ERR_SHMLOOP_INVALID_ARGUMENT; ERR_SHMLOOP_RUNTIME_DIRECTORY; ERR_SHMLOOP_UNSUPPORTED; EMFILE, ENOMEM and the like
  *   as the kernel does

@@ -1,4 +1,4 @@
-import { invalid } from '../errors.js';
+import { checkChoice } from '../errors.js';
 import { usableCpus } from './cpus.js';
 
 /**
@@ -42,9 +42,7 @@ export class Waiting {
   }
 
   set mode(mode: WaitingMode) {
-    if (!MODES.includes(mode)) {
-      throw invalid(`waiting is one of ${MODES.join(', ')}, not ${mode}`);
-    }
+    checkChoice('waiting', mode, MODES);
     this.#mode = mode;
     this.#bound = 0;
     this.#skip = 0;

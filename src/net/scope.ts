@@ -47,8 +47,9 @@ export function runAsCallback(handle: StreamHandle, run: () => void): void {
 }
 
 /**
- * The same in the scope of a resource, or in what scopes the code itself enters. What is thrown is reported at once: on its way up it would leave the ids of
- * the tick that threw it on the stack, where whoever is beneath aborts the process for it.
+ * The same in the scope of a resource, or in what scopes the code itself enters. What is thrown is reported at once: on
+ * its way up it would leave the ids of the tick that threw it on the stack, where whoever is beneath aborts the process
+ * for it.
  */
 export function runReporting(resource: AsyncResource | undefined, run: () => void): void {
   try {

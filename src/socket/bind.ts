@@ -1,8 +1,8 @@
 import type { ChannelOptions } from '../channel/index.js';
 import { limitsOf } from '../channel/limits.js';
-import { invalid } from '../errors.js';
-import type { Direction } from '../link/index.js';
+import { checkChoice, invalid } from '../errors.js';
 import { accessOf, listenNamed, type SharingOptions } from './access.js';
+import { DIRECTIONS } from './connect.js';
 import { Server } from './server.js';
 
 /** Which way channels go, as this end sees it. */
@@ -16,8 +16,6 @@ export interface BindOptions extends ChannelOptions, SharingOptions {
   backlog?: number;
 }
 
-const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
-
 /**
  * Binds a name, so that others can {@link connect} to it. A name that a dead process left is taken over. A thread binds
  * a name once, whatever the directory.
@@ -30,7 +28,7 @@ export async function bind(name: string, options: BindOptions = {}): Promise<Ser
   const limits = limitsOf(options);
   const { direction = 'both', backlog = 511, allow, directory } = options;
   const access = accessOf(allow);
-  if (!DIRECTIONS.includes(direction)) throw invalid(`direction is one of ${DIRECTIONS.join(', ')}, not ${direction}`);
+  checkChoice('direction', direction, DIRECTIONS);
   if (!Number.isInteger(backlog) || backlog < 1) throw invalid(`backlog is a positive integer, not ${backlog}`);
   const listener = await listenNamed(name, name, access, directory);
   return new Server(name, direction, listener, limits, backlog, access);

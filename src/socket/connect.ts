@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Channel, type ChannelOptions } from '../channel/index.js';
 import { checkFlag, checkSignal, limitsOf } from '../channel/limits.js';
-import { codeOf, invalid } from '../errors.js';
+import { checkChoice, codeOf, invalid } from '../errors.js';
 import { existsSync, watch } from '../fs.js';
 import { type Admission, type Direction, dial, type OpenOptions, OVERFLOW_ID, type Port } from '../link/index.js';
 import { pathOfName } from './names.js';
@@ -29,7 +29,8 @@ export interface ConnectOptions extends ChannelOptions, FindingOptions {
   direction?: 'both' | 'send' | 'receive';
 }
 
-const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
+/** Which ways a channel may go. */
+export const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
 /** Between two tries of a name whose backlog is full, in milliseconds. */
 const RETRY = 20;
 /** A link that was idle may close just as it is used again; the next dial makes a new one. */
@@ -51,8 +52,7 @@ const LONG = 2 ** 30;
 export async function connect(name: string, options: ConnectOptions = {}): Promise<Channel> {
   const limits = limitsOf(options);
   const { direction } = options;
-  if (direction !== undefined && !DIRECTIONS.includes(direction))
-    throw invalid(`direction is one of ${DIRECTIONS.join(', ')}, not ${direction}`);
+  if (direction !== undefined) checkChoice('direction', direction, DIRECTIONS);
   const port = await openNamed(name, name, options, { ...limits, direction: direction ?? 'any' });
   return new Channel(port, limits);
 }
