@@ -6,6 +6,11 @@ import { type Status, UV_ECONNRESET, UV_EOF } from './internals.js';
 
 /** The most that is delivered at once, as libuv does. */
 const MAX_READ = 64 * 1024;
+/**
+ * Frames of the longest kind (each a quarter of the ring) that a writer who sleeps has room for when it is woken. Each
+ * time the kernel may let it take this side's CPU. A reader that stops before is no matter: TCP has the rest soon.
+ */
+const ENOUGH_FRAMES = 2;
 /** The most that goes with a socket to its next owner: a ring, and what TCP may hold before it. */
 const MAX_REST = 2 * RING.maxCapacity;
 const HEADER = FRAME.headerLength;
@@ -262,7 +267,7 @@ export class Incoming {
   }
 
   #release(): void {
-    this.#guard(() => this.#reader.release(), undefined);
+    this.#guard(() => this.#reader.release(ENOUGH_FRAMES * this.#reader.maxFrame), undefined);
   }
 
   #guard<T>(step: () => T, otherwise: T): T {

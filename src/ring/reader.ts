@@ -118,17 +118,18 @@ export class RingReader {
   }
 
   /**
-   * Gives all that was taken back, and wakes the writer if it sleeps and has a
-   * quarter of the ring to go on with: never one wake-up a message.
+   * Gives all that was taken back, and wakes the writer if it sleeps and has enough to go on with: never one
+   * wake-up a message.
+   * @param enough bytes. More than {@link maxFrame} only where nothing taken is held for long
    * @throws ERR_SHMLOOP_PROTOCOL when the word is out of range
    */
-  release(): void {
+  release(enough = this.maxFrame): void {
     const length = this.#taken;
     if (length === 0) return;
     this.#taken = 0;
     const before = add(this.#control, WORD, length);
     const free = length + available(before, this.#capacity, 0, this.#capacity - length - this.#unread);
-    if (before & CONTROL.writerParked && free >= this.maxFrame) wakeWriter(this.#control, this.#notify);
+    if (before & CONTROL.writerParked && free >= enough) wakeWriter(this.#control, this.#notify);
   }
 
   /**
