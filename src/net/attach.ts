@@ -26,13 +26,13 @@ interface Side {
 const sides = new WeakMap<Connection, Side>();
 
 /**
- * Bytes of the ring for one more connection: where half of the memory that the settings allow is used an eighth of
- * what they say, so that many get one. 0 when there is no room.
+ * Bytes of the ring for one more connection: where half of the memory that the settings allow is used a sixteenth
+ * of what they say, so that many get one. 0 when there is no room.
  */
 export function nextRingSize(): number {
   const { ringSize, memory } = settings;
   const isAmple = memoryOfRings() + ringSize <= memory / 2;
-  const size = isAmple ? ringSize : Math.max(RING.minCapacity, ringSize / 8);
+  const size = isAmple ? ringSize : Math.max(RING.minCapacity, ringSize / 16);
   return memoryOfRings() + size <= memory ? size : 0;
 }
 

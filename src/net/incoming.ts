@@ -7,10 +7,10 @@ import { type Status, UV_ECONNRESET, UV_EOF } from './internals.js';
 /** The most that is delivered at once, as libuv does. */
 const MAX_READ = 64 * 1024;
 /**
- * Frames of the longest kind (each a quarter of the ring) that a writer who sleeps has room for when it is woken. Each
- * time the kernel may let it take this side's CPU. A reader that stops before is no matter: TCP has the rest soon.
+ * A writer who sleeps is woken when the ring holds no more than this, which is read while it wakes up. Not before: each
+ * time the kernel may let it take this side's CPU.
  */
-const ENOUGH_FRAMES = 2;
+const LEAD = 2 * 1024 * 1024;
 /** The most that goes with a socket to its next owner: a ring, and what TCP may hold before it. */
 const MAX_REST = 2 * RING.maxCapacity;
 const HEADER = FRAME.headerLength;
@@ -40,6 +40,8 @@ export class Incoming {
   readonly #owner: IncomingOwner;
   readonly #reader: RingReader;
   readonly #offset = Buffer.alloc(OFFSET_LENGTH);
+  /** Bytes that are free when a writer who sleeps is woken. */
+  readonly #enough: number;
   #via: 'tcp' | 'ring' = 'tcp';
   /** The byte of TCP from which on the ring has the rest; -1 when the writer did not say. */
   #until = -1;
@@ -65,6 +67,7 @@ export class Incoming {
   constructor(owner: IncomingOwner, reader: RingReader, tcpPosition: number) {
     this.#owner = owner;
     this.#reader = reader;
+    this.#enough = reader.capacity - Math.min(LEAD, reader.capacity / 2);
     this.#tcpPosition = tcpPosition;
   }
 
@@ -267,7 +270,7 @@ export class Incoming {
   }
 
   #release(): void {
-    this.#guard(() => this.#reader.release(ENOUGH_FRAMES * this.#reader.maxFrame), undefined);
+    this.#guard(() => this.#reader.release(this.#enough), undefined);
   }
 
   #guard<T>(step: () => T, otherwise: T): T {

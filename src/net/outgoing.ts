@@ -6,8 +6,8 @@ import type { Status, StreamRequest } from './internals.js';
 
 /** How long the ring may stay full before TCP takes what does not fit, in milliseconds. */
 const PATIENCE = 5;
-/** Longer data is published in frames of at most so many bytes. */
-const MAX_FRAME = 64 * 1024;
+/** Longer data is published in frames of so many bytes, as many as are delivered at once. */
+const MAX_PAYLOAD = 64 * 1024;
 /** As long as the reader keeps up no more of the ring than this is used, which stays in the caches. */
 const SHALLOW = 60 * 1024;
 /** And so many times more when a burst found no room for that. */
@@ -75,7 +75,7 @@ export class Outgoing {
     this.#owner = owner;
     this.#writer = writer;
     this.#capacity = capacity;
-    this.#maxPayload = Math.min(writer.maxFrame, MAX_FRAME) - HEADER;
+    this.#maxPayload = Math.min(writer.maxFrame - HEADER, MAX_PAYLOAD);
   }
 
   get isViaRing(): boolean {

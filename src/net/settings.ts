@@ -10,8 +10,8 @@ export interface NetSettings {
   /** Ports of servers whose connections may switch: `"8080,9000-9100"`, or with a `!` before each one those that may not. */
   ports: string;
   /**
-   * Bytes of the ring that each end of a connection reads from: a power of two from 4096 to 67108864. An eighth of it
-   * once half of `memory` is used.
+   * Bytes of the ring that each end of a connection reads from: a power of two from 4096 to 67108864. A sixteenth of
+   * it once half of `memory` is used.
    */
   ringSize: number;
   /** Bytes of rings that this thread allocates at most. */
@@ -23,7 +23,7 @@ export interface NetSettings {
 export const settings: NetSettings = {
   upgrade: 'auto',
   ports: '',
-  ringSize: 4 * 1024 * 1024,
+  ringSize: 8 * 1024 * 1024,
   memory: 1024 * 1024 * 1024,
   challenge: false,
 };

@@ -58,6 +58,10 @@ export class RingReader {
     store(memory.control, WORD, memory.capacity);
   }
 
+  get capacity(): number {
+    return this.#capacity;
+  }
+
   /** Bytes known to be there to be taken, without a look. */
   get unread(): number {
     return this.#unread;

@@ -95,15 +95,15 @@ test('SHMLOOP_MEMORY has room for two rings: of three connections the third stay
   expect(await client.call('talk', third, TALK)).toEqual(shared(server.pid));
 });
 
-test('when half of SHMLOOP_MEMORY is used rings are an eighth, and more connections switch', async ({ start }) => {
+test('when half of SHMLOOP_MEMORY is used rings are a sixteenth, and more connections switch', async ({ start }) => {
   const [server, client] = await Promise.all([
     start({ env: { SHMLOOP_RING_SIZE: '65536', SHMLOOP_MEMORY: '131072' } }),
     start(),
   ]);
   const port = await server.call('listen');
-  for (let i = 0; i < 9; i++) await client.call('switched', await client.call('connect', { port }));
-  const tenth = await client.call('connect', { port });
-  expect(await client.call('settle', tenth)).toEqual(onTcp('memory', server.pid));
+  for (let i = 0; i < 17; i++) await client.call('switched', await client.call('connect', { port }));
+  const last = await client.call('connect', { port });
+  expect(await client.call('settle', last)).toEqual(onTcp('memory', server.pid));
 });
 
 test('the summary names the reason', async ({ start, directory }) => {

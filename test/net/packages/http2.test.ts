@@ -22,7 +22,7 @@ describe.each(['in the clear', 'over TLS'])('node:http2 %s over shared memory', 
     expectCarried(outcome, 4_000_000);
   });
 
-  test.each([4096, 65_536, 4 * 1024 * 1024])(
+  test.each([4096, 65_536, 8 * 1024 * 1024])(
     'carries large bodies both ways at once, through rings of %i bytes',
     async (ringSize) => {
       const outcome = await run('crossing', { SHMLOOP_RING_SIZE: String(ringSize) });
