@@ -3,8 +3,9 @@ import { Waiting, type WaitingMode } from './waiting.js';
 
 /** Looks for work within a turn before the event loop goes round, which takes as long as about so many. */
 const LOOKS = 32;
-/** Times that work is done within a turn: timers and other I/O must not be starved. */
+/** Times that work is done within a turn, and after how many milliseconds no more: timers and other I/O must not starve. */
 const ROUNDS = 32;
+const LONG = 2;
 
 /** What a domain polls while it is awake: a link. */
 export interface Pollable {
@@ -117,8 +118,7 @@ class Domain {
     // What is found now has come by now: the time that the work takes is none of the wait's.
     const started = performance.now();
     try {
-      worked = this.#pollAll();
-      if (this.#waiting.isPolling) worked = this.#pollOn() || worked;
+      worked = this.#pollOn(this.#waiting.isPolling ? LOOKS : 1, started + LONG);
     } finally {
       // Also when a handler threw: the rest of the links must not stall.
       this.#inTurn = false;
@@ -128,14 +128,17 @@ class Domain {
     }
   }
 
-  /** Polls again and again, for a short time: the answer of a peer that is awake comes sooner than the event loop goes round. */
-  #pollOn(): boolean {
+  /**
+   * Polls as long as there is work, as libuv reads on, and after that looks again and again, for a short time: the
+   * answer of a peer that is awake comes sooner than the event loop goes round.
+   */
+  #pollOn(looks: number, until: number): boolean {
     let rounds = 0;
-    for (let looks = 0; looks < LOOKS && rounds < ROUNDS && !this.#isYielding; looks++) {
-      this.#publishAll();
+    for (let left = looks; left > 0; left--) {
       if (!this.#pollAll()) continue;
-      looks = 0;
-      rounds++;
+      this.#publishAll();
+      if (++rounds === ROUNDS || this.#isYielding || performance.now() > until) break;
+      left = looks + 1;
     }
     return rounds > 0;
   }
