@@ -209,11 +209,12 @@ function expectOpen(link: Link, session: string, id: number, tcp: TcpHandle, acc
   agreed.set(key, tcp);
   services.set(name, {
     direction: 'both',
+    // Others may have got the memory since this one agreed: then the proposer is told that there is none.
     get ringSize() {
-      return nextRingSize();
+      return demandRing();
     },
     maxMessageSize: 0,
-    hasRoom: () => nextRingSize() > 0,
+    hasRoom: () => true,
     accepted: (port) => {
       forget();
       try {

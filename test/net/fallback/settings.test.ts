@@ -95,6 +95,18 @@ test('SHMLOOP_MEMORY has room for two rings: of three connections the third stay
   expect(await client.call('talk', third, TALK)).toEqual(shared(server.pid));
 });
 
+test('SHMLOOP_MEMORY has room for two rings: of many connections at once the others are told so', async ({ start }) => {
+  const [server, client] = await Promise.all([
+    start({ env: { SHMLOOP_RING_SIZE: '4096', SHMLOOP_MEMORY: '8192' } }),
+    start(),
+  ]);
+  const port = await server.call('listen');
+  const keys = await Promise.all(Array.from({ length: 20 }, () => client.call('connect', { port })));
+  const transports = await Promise.all(keys.map((key) => client.call('settle', key)));
+  const reasons = transports.map(({ transport, reason }) => reason ?? transport);
+  expect(reasons.filter((reason) => reason === 'memory')).toHaveLength(18);
+});
+
 test('when half of SHMLOOP_MEMORY is used rings are a sixteenth, and more connections switch', async ({ start }) => {
   const [server, client] = await Promise.all([
     start({ env: { SHMLOOP_RING_SIZE: '65536', SHMLOOP_MEMORY: '131072' } }),
