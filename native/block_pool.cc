@@ -62,7 +62,7 @@ Napi::Value AllocateBlock(const Napi::CallbackInfo& info) {
   auto pool = Instance::Get(env)->blocks;
   void* address = pool->Take(index);
   if (address == nullptr) {
-    ThrowSystemError(env, ENOMEM, "mmap");
+    FailWith(env, ENOMEM, "mmap");
     return Napi::Value();
   }
   auto* block = new Block{index, pool};

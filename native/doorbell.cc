@@ -20,7 +20,7 @@ Napi::Value CreateDoorbell(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-    ThrowSystemError(env, errno, "pipe");
+    FailWith(env, errno, "pipe");
     return Napi::Value();
   }
   Napi::Value listening = Descriptor::New(env, ends[0]);

@@ -5,7 +5,12 @@
 #include <cstring>
 #include <string>
 
-void ThrowSystemError(Napi::Env env, int error_number, const char* syscall) {
+namespace {
+
+// Lives as long as the handle scope of the call that runs.
+thread_local napi_value failure = nullptr;
+
+Napi::Error SystemError(Napi::Env env, int error_number, const char* syscall) {
   const char* code = uv_err_name(-error_number);
   std::string message = std::string(code) + ": " + uv_strerror(-error_number) + ", " + syscall;
   Napi::Error error = Napi::Error::New(env, message);
@@ -15,7 +20,23 @@ void ThrowSystemError(Napi::Env env, int error_number, const char* syscall) {
       Napi::PropertyDescriptor::Value("errno", Napi::Number::New(env, -error_number), napi_default_jsproperty),
       Napi::PropertyDescriptor::Value("syscall", Napi::String::New(env, syscall), napi_default_jsproperty),
   });
-  error.ThrowAsJavaScriptException();
+  return error;
+}
+
+}  // namespace
+
+void ThrowSystemError(Napi::Env env, int error_number, const char* syscall) {
+  SystemError(env, error_number, syscall).ThrowAsJavaScriptException();
+}
+
+void FailWith(Napi::Env env, int error_number, const char* syscall) {
+  failure = SystemError(env, error_number, syscall).Value();
+}
+
+Napi::Value TakeFailure(Napi::Env env) {
+  napi_value taken = failure;
+  failure = nullptr;
+  return Napi::Value(env, taken);
 }
 
 void ThrowArgumentError(Napi::Env env, const char* message) {

@@ -21,14 +21,14 @@ Napi::Value LockDirectory(const Napi::CallbackInfo& info) {
   std::string path = info[0].As<Napi::String>();
   int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) {
-    ThrowSystemError(env, errno, "open");
+    FailWith(env, errno, "open");
     return Napi::Value();
   }
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return Descriptor::New(env, fd);
   int error = errno;
   close(fd);
   if (error == EWOULDBLOCK) return env.Null();
-  ThrowSystemError(env, error, "flock");
+  FailWith(env, error, "flock");
   return Napi::Value();
 }
 

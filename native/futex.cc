@@ -38,7 +38,7 @@ Napi::Value FutexWait(const Napi::CallbackInfo& info) {
                              static_cast<long>(nanoseconds % 1000000000)};
   long result = syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, nullptr, 0);
   if (result == 0 || errno == EAGAIN || errno == EINTR) return Napi::Boolean::New(env, true);
-  if (errno != ETIMEDOUT) ThrowSystemError(env, errno, "futex");
+  if (errno != ETIMEDOUT) FailWith(env, errno, "futex");
   return Napi::Boolean::New(env, false);
 }
 
@@ -47,7 +47,7 @@ Napi::Value FutexWake(const Napi::CallbackInfo& info) {
   uint32_t* word = Word(info);
   if (word == nullptr) return Napi::Value();
   if (syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0) < 0) {
-    ThrowSystemError(info.Env(), errno, "futex");
+    FailWith(info.Env(), errno, "futex");
   }
   return info.Env().Undefined();
 }

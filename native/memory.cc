@@ -92,13 +92,13 @@ Napi::Value CreateMemory(const Napi::CallbackInfo& info) {
   int fd = memfd_create(name.c_str(), flags | MFD_NOEXEC_SEAL);
   if (fd < 0 && errno == EINVAL) fd = memfd_create(name.c_str(), flags);
   if (fd < 0) {
-    ThrowSystemError(env, errno, "memfd_create");
+    FailWith(env, errno, "memfd_create");
     return Napi::Value();
   }
   if (ftruncate(fd, length) != 0) {
     int error = errno;
     close(fd);
-    ThrowSystemError(env, error, "ftruncate");
+    FailWith(env, error, "ftruncate");
     return Napi::Value();
   }
   return Descriptor::New(env, fd);
@@ -112,14 +112,14 @@ Napi::Value CreateNamedMemory(const Napi::CallbackInfo& info) {
   int64_t length = info[1].As<Napi::Number>().Int64Value();
   int fd = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) {
-    ThrowSystemError(env, errno, "shm_open");
+    FailWith(env, errno, "shm_open");
     return Napi::Value();
   }
   int error = posix_fallocate(fd, 0, length);
   if (error != 0) {
     close(fd);
     shm_unlink(name.c_str());
-    ThrowSystemError(env, error, "fallocate");
+    FailWith(env, error, "fallocate");
     return Napi::Value();
   }
   return Descriptor::New(env, fd);
@@ -129,7 +129,7 @@ Napi::Value OpenNamedMemory(const Napi::CallbackInfo& info) {
   std::string name = info[0].As<Napi::String>();
   int fd = shm_open(name.c_str(), O_RDWR | O_CLOEXEC, 0);
   if (fd < 0) {
-    ThrowSystemError(info.Env(), errno, "shm_open");
+    FailWith(info.Env(), errno, "shm_open");
     return Napi::Value();
   }
   return Descriptor::New(info.Env(), fd);
@@ -137,7 +137,7 @@ Napi::Value OpenNamedMemory(const Napi::CallbackInfo& info) {
 
 Napi::Value UnlinkNamedMemory(const Napi::CallbackInfo& info) {
   std::string name = info[0].As<Napi::String>();
-  if (shm_unlink(name.c_str()) != 0) ThrowSystemError(info.Env(), errno, "shm_unlink");
+  if (shm_unlink(name.c_str()) != 0) FailWith(info.Env(), errno, "shm_unlink");
   return info.Env().Undefined();
 }
 
@@ -151,7 +151,7 @@ Napi::Value InspectMemory(const Napi::CallbackInfo& info) {
   struct stat status = {};
   struct statfs filesystem = {};
   if (seals >= 0 && (fstat(fd, &status) != 0 || fstatfs(fd, &filesystem) != 0)) {
-    ThrowSystemError(env, errno, "fstat");
+    FailWith(env, errno, "fstat");
     return Napi::Value();
   }
   Napi::Array result = Napi::Array::New(env, 4);
@@ -166,7 +166,7 @@ Napi::Value SealMemory(const Napi::CallbackInfo& info) {
   int fd = Descriptor::Get(info[0]);
   if (fd < 0) return Napi::Value();
   if (fcntl(fd, F_ADD_SEALS, info[1].As<Napi::Number>().Int32Value()) != 0) {
-    ThrowSystemError(info.Env(), errno, "fcntl");
+    FailWith(info.Env(), errno, "fcntl");
   }
   return info.Env().Undefined();
 }
@@ -191,7 +191,7 @@ Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
 // Gives back what was taken of the quota, and throws.
 Napi::Value Refuse(Napi::Env env, int error, long taken) {
   MappingQuota::Give(taken);
-  ThrowSystemError(env, error, "mmap");
+  FailWith(env, error, "mmap");
   return Napi::Value();
 }
 
@@ -273,7 +273,7 @@ Napi::Value RemapMemory(const Napi::CallbackInfo& info) {
   int flags = Sharing(info[2]) | MAP_FIXED;
   void* address = mmap(mapping->address, mapping->length, PROT_READ | PROT_WRITE, flags, fd, 0);
   if (address == MAP_FAILED) {
-    ThrowSystemError(info.Env(), errno, "mmap");
+    FailWith(info.Env(), errno, "mmap");
   } else {
     madvise(address, mapping->length, MADV_DONTFORK);
   }
@@ -288,7 +288,7 @@ Napi::Value RetireMapping(const Napi::CallbackInfo& info) {
   if (mapping == nullptr) return Napi::Value();
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
   void* address = mmap(mapping->address, mapping->length, PROT_READ | PROT_WRITE, flags, -1, 0);
-  if (address == MAP_FAILED) ThrowSystemError(info.Env(), errno, "mmap");
+  if (address == MAP_FAILED) FailWith(info.Env(), errno, "mmap");
   mapping->Show(info.Env());
   return info.Env().Undefined();
 }
@@ -319,7 +319,7 @@ Napi::Value PopulateMapping(const Napi::CallbackInfo& info) {
   char* start = static_cast<char*>(memory.Data()) + offset;
   if (madvise(start, length, MADV_POPULATE_WRITE) == 0) return Napi::Boolean::New(env, true);
   // EINVAL: a kernel before 5.14; the pages come when they are touched.
-  if (errno != EINVAL) ThrowSystemError(env, errno, "madvise");
+  if (errno != EINVAL) FailWith(env, errno, "madvise");
   return Napi::Boolean::New(env, false);
 }
 

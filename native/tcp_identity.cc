@@ -92,7 +92,7 @@ Napi::Value InspectSocket(const Napi::CallbackInfo& info) {
   int fd = info[0].As<Napi::Number>().Int32Value();
   struct stat status;
   if (fstat(fd, &status) != 0) {
-    ThrowSystemError(env, errno, "fstat");
+    FailWith(env, errno, "fstat");
     return Napi::Value();
   }
   return Array(env, {BigInt::New(env, CookieOf(fd, SO_COOKIE)), BigInt::New(env, uint64_t{status.st_ino}),
@@ -129,6 +129,15 @@ Napi::Value CountTcpBytes(const Napi::CallbackInfo& info) {
   return env.Null();
 }
 
+// isTcpClosed(fd): after a reset, or when both sides have ended and it was told.
+Napi::Value IsTcpClosed(const Napi::CallbackInfo& info) {
+  struct tcp_info tcp = {};
+  socklen_t length = sizeof tcp;
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  bool is_known = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) == 0;
+  return Napi::Boolean::New(info.Env(), is_known && tcp.tcpi_state == 7 /* TCP_CLOSE */);
+}
+
 uint64_t MaxPacingRate(const SockDiag& diag) {
   size_t length = 0;
   const void* info = diag.Attribute<struct inet_diag_msg>(INET_DIAG_INFO, &length);
@@ -162,7 +171,7 @@ Napi::Value DiagnoseTcp(const Napi::CallbackInfo& info) {
   SockDiag diag;
   int error = diag.Ask(request);
   if (error != 0) {
-    ThrowSystemError(env, error, "sock_diag");
+    FailWith(env, error, "sock_diag");
     return Napi::Value();
   }
   auto* found = diag.Found<struct inet_diag_msg>();
@@ -180,7 +189,7 @@ Napi::Value SetPacingRate(const Napi::CallbackInfo& info) {
   bool lossless;
   uint64_t rate = info[1].As<BigInt>().Uint64Value(&lossless);
   if (setsockopt(info[0].As<Napi::Number>().Int32Value(), SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate) != 0) {
-    ThrowSystemError(env, errno, "setsockopt");
+    FailWith(env, errno, "setsockopt");
   }
   return env.Undefined();
 }
@@ -189,7 +198,7 @@ Napi::Value SetPacingRate(const Napi::CallbackInfo& info) {
 Napi::Value ResetOnClose(const Napi::CallbackInfo& info) {
   struct linger linger = {1, 0};
   if (setsockopt(info[0].As<Napi::Number>().Int32Value(), SOL_SOCKET, SO_LINGER, &linger, sizeof linger) != 0) {
-    ThrowSystemError(info.Env(), errno, "setsockopt");
+    FailWith(info.Env(), errno, "setsockopt");
   }
   return info.Env().Undefined();
 }
@@ -200,6 +209,7 @@ void InitTcpIdentity(Napi::Env env, Napi::Object exports) {
   ExportFunction<LocalPorts>(env, exports, "localPorts");
   ExportFunction<InspectSocket>(env, exports, "inspectSocket");
   ExportFunction<CountTcpBytes>(env, exports, "countTcpBytes");
+  ExportFunction<IsTcpClosed>(env, exports, "isTcpClosed");
   ExportFunction<DiagnoseTcp>(env, exports, "diagnoseTcp");
   ExportFunction<ResetOnClose>(env, exports, "resetOnClose");
   ExportFunction<SetPacingRate>(env, exports, "setPacingRate");

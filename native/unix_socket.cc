@@ -37,7 +37,7 @@ socklen_t MakeAddress(const Napi::CallbackInfo& info, struct sockaddr_un* addres
   std::memset(address, 0, sizeof *address);
   address->sun_family = AF_UNIX;
   if (path.size() >= sizeof address->sun_path) {
-    ThrowSystemError(info.Env(), ENAMETOOLONG, "socket");
+    FailWith(info.Env(), ENAMETOOLONG, "socket");
     return 0;
   }
   std::memcpy(address->sun_path, path.data(), path.size());
@@ -52,7 +52,7 @@ void AllowRights(int fd, int allowed) { setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS
 int OpenSocket(Napi::Env env) {
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) {
-    ThrowSystemError(env, errno, "socket");
+    FailWith(env, errno, "socket");
     return -1;
   }
   AllowRights(fd, 0);
@@ -62,7 +62,7 @@ int OpenSocket(Napi::Env env) {
 Napi::Value Fail(Napi::Env env, int fd, const char* syscall) {
   int error = errno;
   close(fd);
-  ThrowSystemError(env, error, syscall);
+  FailWith(env, error, syscall);
   return Napi::Value();
 }
 
@@ -99,7 +99,7 @@ Napi::Value AcceptUnix(const Napi::CallbackInfo& info) {
   int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd >= 0) return Descriptor::New(env, fd, Origin::kSocket);
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR) return env.Null();
-  ThrowSystemError(env, errno, "accept");
+  FailWith(env, errno, "accept");
   return Napi::Value();
 }
 
@@ -118,7 +118,7 @@ Napi::Value PeerCredentials(const Napi::CallbackInfo& info) {
   struct ucred credentials;
   socklen_t length = sizeof credentials;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
-    ThrowSystemError(env, errno, "getsockopt");
+    FailWith(env, errno, "getsockopt");
     return Napi::Value();
   }
   Napi::Array result = Napi::Array::New(env, 3);
@@ -136,12 +136,12 @@ Napi::Value PeerGroups(const Napi::CallbackInfo& info) {
   socklen_t length = 0;
   // Asked for the length first: it fails with ERANGE and says how long the list is.
   if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, nullptr, &length) != 0 && errno != ERANGE) {
-    ThrowSystemError(env, errno, "getsockopt");
+    FailWith(env, errno, "getsockopt");
     return Napi::Value();
   }
   std::vector<gid_t> groups(length / sizeof(gid_t));
   if (!groups.empty() && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) {
-    ThrowSystemError(env, errno, "getsockopt");
+    FailWith(env, errno, "getsockopt");
     return Napi::Value();
   }
   Napi::Array result = Napi::Array::New(env, groups.size());
@@ -212,7 +212,7 @@ Napi::Value SendMessage(const Napi::CallbackInfo& info) {
   }
   if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return Napi::Boolean::New(env, true);
   if (errno == EAGAIN || errno == EWOULDBLOCK) return Napi::Boolean::New(env, false);
-  ThrowSystemError(env, errno, "sendmsg");
+  FailWith(env, errno, "sendmsg");
   return Napi::Value();
 }
 
@@ -250,7 +250,7 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   ssize_t length = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (length < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return env.Null();
-    ThrowSystemError(env, errno, "recvmsg");
+    FailWith(env, errno, "recvmsg");
     return Napi::Value();
   }
   std::vector<int> taken = TakeDescriptors(&message);
@@ -258,7 +258,7 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   if (is_too_large || (message.msg_flags & MSG_CTRUNC) != 0) {
     for (int number : taken) CloseDescriptor(number, Origin::kPeer);
     if (is_too_large) {
-      ThrowSystemError(env, EMSGSIZE, "recvmsg");
+      FailWith(env, EMSGSIZE, "recvmsg");
       return Napi::Value();
     }
     // There is room for all that may come: this process has no number left.

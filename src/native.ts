@@ -106,6 +106,8 @@ export interface Native {
    * @returns null when it is not established both ways
    */
   countTcpBytes(fd: number): [read: number, written: number] | null;
+  /** Whether a connection was reset, or is over in both directions. */
+  isTcpClosed(fd: number): boolean;
   /** The one TCP socket of this network namespace with these ends, as its holder sees them, or null. */
   diagnoseTcp(
     isV6: boolean,
@@ -144,7 +146,21 @@ function load(): Native {
   }
   const require = createRequire(import.meta.url);
   const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..');
-  return (require('node-gyp-build') as (root: string) => Native)(packageRoot);
+  return throwing((require('node-gyp-build') as (root: string) => Native)(packageRoot));
+}
+
+/** The addon as it is used: its functions return what they fail with, and these throw it. Classes stay as they are. */
+export function throwing(addon: Native): Native {
+  const calls = Object.entries(addon).map(([name, call]) => [name, /^[A-Z]/.test(name) ? call : orThrow(call)]);
+  return Object.fromEntries(calls);
+}
+
+function orThrow(call: (...args: unknown[]) => unknown) {
+  return (...args: unknown[]) => {
+    const result = call(...args);
+    if (result instanceof Error) throw result;
+    return result;
+  };
 }
 
 let loaded: Native | undefined;

@@ -64,6 +64,11 @@ class Domain {
     this.blocking.mode = mode;
   }
 
+  /** Whether the process is about to end: what is not done now never will be. */
+  get isExiting(): boolean {
+    return this.#isExiting;
+  }
+
   /** The same decision for blocking calls, which have waits of their own. */
   readonly blocking = new Waiting();
 

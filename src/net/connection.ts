@@ -322,6 +322,10 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     return raw.writeQueueSize(this.tcp);
   }
 
+  isTcpClosed(): boolean {
+    return native().isTcpClosed(this.tcp.fd);
+  }
+
   writeTcp(parts: readonly Uint8Array[], request: StreamRequest | undefined): boolean {
     return raw.write(this.tcp, parts, (status) => {
       if (request !== undefined) this.completed(request, status);

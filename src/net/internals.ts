@@ -156,12 +156,14 @@ export function loadInternals(): void {
 
 /** `process.binding` is deprecated on paper; it is also the only way to the very objects that `node:net` uses. */
 function bindingOf(name: string): Record<string, unknown> {
-  const before = process.noDeprecation;
+  const { binding } = process as unknown as { binding: Binding };
+  // With --no-deprecation it cannot be set, and need not be.
+  if (process.noDeprecation) return binding(name);
   process.noDeprecation = true;
   try {
-    return (process as unknown as { binding: Binding }).binding(name);
+    return binding(name);
   } finally {
-    process.noDeprecation = before as boolean;
+    Reflect.deleteProperty(process, 'noDeprecation');
   }
 }
 

@@ -1,4 +1,5 @@
-import { ShmloopError } from '../errors.js';
+import { invalid, ShmloopError } from '../errors.js';
+import { domain } from '../event/index.js';
 import { FRAME, frameLength } from '../layout.js';
 import type { RingWriter } from '../ring/index.js';
 import { OFFSET_LENGTH, RESERVE, TYPE } from './frames.js';
@@ -14,6 +15,11 @@ const SHALLOW = 60 * 1024;
 const DEEPER = 4;
 /** Data is not cut into smaller frames than this, to fill what is left of the ring. */
 const CRUMB = 4096;
+/**
+ * What waits is copied up to so many bytes: a program may transfer the buffer to another thread meanwhile, whose memory
+ * TCP would go on to read.
+ */
+const MAX_COPY = 4 * 1024 * 1024;
 const HEADER = FRAME.headerLength;
 
 /** TCP as this direction uses it, and who waits for its writes. */
@@ -22,6 +28,8 @@ export interface OutgoingOwner {
   written(): number;
   /** Bytes that the kernel has not taken yet. */
   queued(): number;
+  /** Whether TCP was reset, or is over in both directions. */
+  isTcpClosed(): boolean;
   /** Writes over TCP. @returns whether the kernel took all at once; otherwise the request completes later */
   writeTcp(parts: readonly Uint8Array[], request: StreamRequest | undefined): boolean;
   /** A write that had to wait is done. */
@@ -116,11 +124,13 @@ export class Outgoing {
     const placed = this.#place(parts, length);
     const hasLeft = this.#publish();
     if (placed === length) return true;
-    const waiting = { request, parts: after(parts, placed), left: length - placed };
+    const waiting: Waiting = { request, parts: after(parts, placed), left: length - placed };
     if (hasLeft) return this.#toTcp(waiting);
     // It is this side's doing that there was no room: the kernel would have taken it.
-    if (this.#wasSkipUnread()) {
-      this.#depth *= DEEPER;
+    const wasSkipUnread = this.#wasSkipUnread();
+    if (wasSkipUnread) this.#depth *= DEEPER;
+    // What `exit` listeners write has no time to wait.
+    if (wasSkipUnread || domain.isExiting) {
       this.#put(TYPE.toTcp);
       this.#publish();
       return this.#toTcp(waiting);
@@ -133,6 +143,7 @@ export class Outgoing {
   advance(): boolean {
     const waiting = this.#waiting;
     if (waiting === undefined || this.#writer === undefined) return false;
+    checkWhole(waiting);
     const placed = this.#place(waiting.parts, waiting.left);
     if (placed === 0) return false;
     this.#hasProgressed = true;
@@ -154,6 +165,7 @@ export class Outgoing {
   overflow(): void {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
+    checkWhole(waiting);
     this.#put(TYPE.toTcp);
     if (!this.#publish()) this.#later(waiting, this.#toTcp(waiting));
   }
@@ -184,8 +196,10 @@ export class Outgoing {
     // Of what the new owner of the socket leaves unread TCP tells by itself.
     this.#wasUnread = !hasLeft && this.isUnread;
     if (hasLeft && (partRead < 0 || this.#isTangled(frames))) throw tangled();
-    const rest = payloads(frames, partRead);
+    // A peer that reset the connection reads nothing more, and the next write is to hear of the reset.
+    const rest = hasLeft || !this.#owner.isTcpClosed() ? payloads(frames, partRead) : [];
     if (hasLeft && this.#hasEnded && rest.length > 0) throw tangled();
+    if (this.#waiting !== undefined) checkWhole(this.#waiting);
     for (const { length } of rest) this.ringBytes -= length;
     this.#writer = undefined;
     this.#isAllowed = false;
@@ -224,6 +238,7 @@ export class Outgoing {
   }
 
   #wait(waiting: Waiting): void {
+    if (waiting.left <= MAX_COPY) waiting.parts = [Buffer.concat(waiting.parts)];
     this.#waiting = waiting;
     this.#hasProgressed = false;
     if (this.#patience === undefined) this.#patience = setTimeout(() => this.#patienceEnds(), PATIENCE).unref();
@@ -372,6 +387,15 @@ function framesOf(span: Buffer): Frame[] {
     at += frameLength(length);
   }
   return frames;
+}
+
+/**
+ * Who transfers the buffers of a long write that waits takes them from the stream.
+ * @throws ERR_SHMLOOP_INVALID_ARGUMENT
+ */
+function checkWhole({ parts, left }: Waiting): void {
+  if (parts.reduce((sum, { length }) => sum + length, 0) === left) return;
+  throw invalid('a buffer was transferred before its write was done');
 }
 
 function tangled(): ShmloopError {

@@ -10,7 +10,7 @@ interface ScopedHandle extends StreamHandle {
 
 const kResource = Symbol('shmloop resource');
 const { runInAsyncScope } = AsyncResource.prototype;
-const { _tickCallback: runTicks } = process as unknown as { _tickCallback: () => void };
+const runTicks = beneathDeprecation((process as unknown as { _tickCallback: () => void })._tickCallback);
 
 /**
  * Remembers the async context that a handle is born in, as Node's C++ does for its own callbacks. Where there is
@@ -47,18 +47,35 @@ export function runAsCallback(handle: StreamHandle, run: () => void): void {
 }
 
 /**
- * The same in the scope of a resource, or in what scopes the code itself enters. What is thrown is reported at once: on
- * its way up it would leave the ids of the tick that threw it on the stack, where whoever is beneath aborts the process
- * for it.
+ * The same in the scope of a resource, or in what scopes the code itself enters. What is thrown is reported at once, and
+ * within the scope, as on TCP: on its way up it would leave the ids of the tick that threw it on the stack, where whoever
+ * is beneath aborts the process for it.
  */
 export function runReporting(resource: AsyncResource | undefined, run: () => void): void {
+  let isDone = false;
+  const guarded = () => {
+    isDone = report(run);
+  };
+  if (resource === undefined) guarded();
+  else runInAsyncScope.call(resource, guarded);
+  if (isDone) report(runTicks);
+}
+
+/** @returns whether nothing was thrown */
+function report(run: () => void): boolean {
   try {
-    if (resource === undefined) run();
-    else runInAsyncScope.call(resource, run);
-    runTicks();
+    run();
+    return true;
   } catch (error) {
     native().reportUncaught(error);
+    return false;
   }
+}
+
+/** With --pending-deprecation what is deprecated on paper stands behind a function that warns, whose prototype it is. */
+function beneathDeprecation(call: () => void): () => void {
+  const beneath = Object.getPrototypeOf(call);
+  return beneath === Function.prototype ? call : beneath;
 }
 
 function rememberOn(resource: Resource): void {

@@ -37,6 +37,7 @@ class Direction {
     this.#outgoing = new Outgoing(
       {
         written: () => this.#tcpBytes,
+        isTcpClosed: () => false,
         queued: () => this.#queue.reduce((sum, { bytes }) => sum + bytes.length, 0),
         writeTcp: (parts, request) => this.#writeTcp(Buffer.concat(parts), request),
         completed: () => this.#done(),

@@ -16,6 +16,7 @@ function direct(capacity = PAGE) {
   const overTcp: { bytes: Buffer; request: StreamRequest | undefined }[] = [];
   const owner = {
     written: () => 0,
+    isTcpClosed: () => false,
     queued: () => 0,
     writeTcp: (parts: readonly Uint8Array[], request: StreamRequest | undefined) => {
       overTcp.push({ bytes: Buffer.concat(parts), request });

@@ -27,7 +27,7 @@ const gc = runInNewContext('gc');
 
 const called = new Set();
 
-/** The addon, noting which of its exports were called. */
+/** The addon, noting which of its exports were called, and throwing what they fail with. */
 function loadAddon(path) {
   const addon = createRequire(import.meta.url)(path);
   const noted = {};
@@ -36,7 +36,9 @@ function loadAddon(path) {
       (action) =>
       (target, ...rest) => {
         called.add(name);
-        return action(target, ...rest);
+        const result = action(target, ...rest);
+        if (result instanceof Error) throw result;
+        return result;
       };
     noted[name] = new Proxy(value, { apply: note(Reflect.apply), construct: note(Reflect.construct) });
   }

@@ -6,10 +6,12 @@ export interface Burst {
   count: number;
   size: number;
   by: 'exit' | 'throw' | 'SIGKILL' | 'SIGTERM';
-  /** Whether it ends once the last write is done, or while the calls of write are hardly over. */
-  when: 'completed' | 'written';
+  /** Whether it ends once the last write is done, while the calls of write are hardly over, or writes as it ends. */
+  when: 'completed' | 'written' | 'exiting';
   /** Whether a worker writes, and ends alone if it ends by `exit`. */
   isWorker?: boolean;
+  /** Bytes; default: as the drop-in has it. */
+  ring?: number;
 }
 
 export interface Outcome {
@@ -19,17 +21,19 @@ export interface Outcome {
   error?: string;
 }
 
-export function titleOf({ count, size, by, when, isWorker }: Burst): string {
-  return `${count} × ${size} bytes, ${when}, then ${by}${isWorker ? ' of a worker' : ''}`;
+export function titleOf({ count, size, by, when, isWorker, ring }: Burst): string {
+  const where = `${isWorker ? ' of a worker' : ''}${ring ? `, with rings of ${ring}` : ''}`;
+  return `${count} × ${size} bytes, ${when}, then ${by}${where}`;
 }
 
 /** Runs it so many times against one server. */
 export async function deliver(start: Start, transport: Transport, burst: Burst, times = 1): Promise<Outcome[]> {
-  const server = start('counting', { transport });
+  const env = burst.ring ? { SHMLOOP_RING_SIZE: String(burst.ring) } : {};
+  const server = start('counting', { transport, env });
   const port = await server.said<number>();
   const outcomes: Outcome[] = [];
   for (let i = 0; i < times; i++) {
-    const client: Program = start('bursting', { transport, args: { ...burst, port } });
+    const client: Program = start('bursting', { transport, env, args: { ...burst, port } });
     outcomes.push(await server.said<Outcome>());
     // A worker's process goes on.
     await client.end();

@@ -17,6 +17,8 @@ const bursts: Burst[] = [
   { count: 30, size: 64 * KIB, by: 'throw', when: 'written' },
   { count: 1, size: 2 * MIB, by: 'exit', when: 'written', isWorker: true },
   { count: 30, size: 64 * KIB, by: 'exit', when: 'written', isWorker: true },
+  { count: 1, size: 2 * MIB, by: 'exit', when: 'exiting', ring: 64 * KIB },
+  { count: 30, size: 64 * KIB, by: 'throw', when: 'exiting', ring: 4 * KIB },
   { count: 1, size: 64 * KIB, by: 'SIGKILL', when: 'written' },
   { count: 3, size: 64 * KIB, by: 'SIGTERM', when: 'written' },
   { count: 1, size: 1000, by: 'SIGKILL', when: 'completed' },

@@ -11,6 +11,7 @@ describe('callbacks run in the context in which they would over TCP', () => {
     several: 'of several connections, each in its own',
     awaiting: 'of what a listener awaits',
     ids: 'and in the async scope of the handle',
+    thrown: 'also when they throw',
     bound: 'or the one that they are bound to',
   });
 });

@@ -21,3 +21,10 @@ describe('what TCP takes of a socket that is given up right after it wrote, the 
     failingAfterWrites: 'by a write after the end',
   });
 });
+
+describe('on a connection that has switched', () => {
+  testScenes(start, 'switching', {
+    transferring: 'a buffer may be transferred while its bytes wait',
+    writingAfterReset: 'a write after a reset fails as over TCP',
+  });
+});
