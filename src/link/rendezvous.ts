@@ -42,6 +42,8 @@ export class Listener {
   readonly #poll: Poll;
   readonly #socket: Descriptor;
   readonly #admits: Admission;
+  /** Which file is this one's; an abstract name has none. */
+  readonly #file: string | undefined;
   #handshakes = 0;
   #isReferenced = true;
   #resting: NodeJS.Timeout | undefined;
@@ -51,9 +53,11 @@ export class Listener {
     readonly path: string,
     socket: Descriptor,
     admits: Admission,
+    file?: string,
   ) {
     this.#socket = socket;
     this.#admits = admits;
+    this.#file = file;
     this.#poll = domain.inOwnContext(() => new (native().Poll)(socket, () => this.#acceptAll()));
     this.#poll.start();
     listeners.add(this);
@@ -71,10 +75,11 @@ export class Listener {
     try {
       if (!removeStale(path)) throw systemError('EADDRINUSE', 'bind', path);
       const socket = native().listenUnix(path, KERNEL_BACKLOG);
+      const file = inodeAt(path);
       // Who watches the directory sees the file before it listens, and this change after.
       chmodSync(path, isOpen ? 0o666 : 0o600);
       removeAllStale(dirname(path));
-      return new Listener(path, socket, admits);
+      return new Listener(path, socket, admits, file);
     } finally {
       lock.close();
     }
@@ -110,8 +115,9 @@ export class Listener {
     this.#isClosed = true;
     listeners.delete(this);
     pumpables.delete(this);
-    // First the name, then the socket: between the two it is nobody's to find stale.
-    if (!isAbstract(this.path)) unlinkIfThere(this.path);
+    // First the name, then the socket: between the two it is nobody's to find stale. Somebody may have removed the
+    // file, and another bound the name since; the socket keeps the inode, so that no other file can have it.
+    if (this.#file !== undefined && inodeAt(this.path) === this.#file) unlinkIfThere(this.path);
     this.#poll.close();
     this.#socket.close();
   }
@@ -264,6 +270,11 @@ function identify(path: string): string {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   if (stat === undefined) throw systemError('ECONNREFUSED', 'connect', path);
   return `${stat.dev}:${stat.ino}:${stat.ctimeNs}`;
+}
+
+function inodeAt(path: string): string | undefined {
+  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat && `${stat.dev}:${stat.ino}`;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bind, type Channel, connect } from '../../src/index.js';
@@ -21,6 +21,14 @@ function bindIn(agent: Agent, name: string) {
     },
     { role: 'none', args: name },
   ).result;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 const inUse = expect.objectContaining({ code: 'EADDRINUSE', syscall: 'bind' });
@@ -105,6 +113,21 @@ describe('a name', () => {
     await closed(channel);
     (await open.bind('name')).on('channel', (channel) => channel.handle(() => 'second'));
     expect(`${await (await open.connect('name')).request('')}`).toBe('second');
+  });
+
+  test("whose file was removed is another's once that has bound it, also when the first closes or exits", async () => {
+    const file = join(runtime.path, 'shmloop', 'name');
+    const [first, second] = [await open.start(agentInProcess), await open.start(agentInProcess)];
+    const server = await open.bind('name');
+    rmSync(file);
+    expect(await bindIn(first, 'name')).toBe('bound');
+    await server.close();
+    await open.connect('name');
+    rmSync(file);
+    expect(await bindIn(second, 'name')).toBe('bound');
+    first.start(() => process.exit(), { role: 'none' });
+    await expect.poll(() => isAlive(first.pid)).toBe(false);
+    expect((await open.connect('name')).peer.pid).toBe(second.pid);
   });
 
   test.each(['a', 'Z', '0', 'a.b_c-d', '1.2', 'x'.repeat(64)])('may be %j', async (name) => {
