@@ -35,7 +35,8 @@ export type Handshaken = Omit<LinkParts, 'onGone'>;
  * @param admits whom this side may be linked with
  * @param find the link that there is to that domain already: then this socket is not needed
  * @returns that link, or what makes a new one
- * @throws ERR_SHMLOOP_PEER_REJECTED, ERR_SHMLOOP_VERSION, ERR_SHMLOOP_HANDSHAKE, ERR_SHMLOOP_TIMEOUT
+ * @throws ERR_SHMLOOP_PEER_REJECTED, ERR_SHMLOOP_VERSION, ERR_SHMLOOP_TIMEOUT; ERR_SHMLOOP_HANDSHAKE, with an
+ *   ECONNRESET as its cause when the peer did nothing worse than hang up
  */
 export async function dialHandshake<T>(
   socket: Descriptor,
@@ -147,6 +148,11 @@ function adoptBell(descriptors: Descriptor[]): Bell {
   }
 }
 
+function hungUp(): ShmloopError {
+  const cause = systemError('ECONNRESET', 'read', 'handshake');
+  return new ShmloopError('ERR_SHMLOOP_HANDSHAKE', 'the peer hung up during the handshake', { cause });
+}
+
 /** Waits for one message after the other, each in time. */
 class Exchange implements ControlHandler {
   readonly control: ControlSocket;
@@ -183,7 +189,7 @@ class Exchange implements ControlHandler {
   }
 
   ended(error?: Error): void {
-    this.#error = error ?? new ShmloopError('ERR_SHMLOOP_HANDSHAKE', 'the peer hung up during the handshake');
+    this.#error = error ?? hungUp();
     this.#wake?.();
   }
 

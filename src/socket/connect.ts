@@ -10,7 +10,10 @@ import { pathOfName } from './names.js';
 
 /** How a name is found, and who must have bound it. */
 export interface FindingOptions {
-  /** Whether to wait for the name to be bound. Default false. */
+  /**
+   * Whether to wait for the name to be bound, and to have room. Who had it and hangs up while it is being connected to
+   * is waited for as well. Default false.
+   */
   wait?: boolean;
   /** Gives up. */
   signal?: AbortSignal;
@@ -31,7 +34,7 @@ export interface ConnectOptions extends ChannelOptions, FindingOptions {
 
 /** Which ways a channel may go. */
 export const DIRECTIONS: readonly Direction[] = ['both', 'send', 'receive'];
-/** Between two tries of a name whose backlog is full, in milliseconds. */
+/** Between two tries of a name that is there and does not let in, in milliseconds. */
 const RETRY = 20;
 /** A link that was idle may close just as it is used again; the next dial makes a new one. */
 const TRIES = 3;
@@ -96,7 +99,7 @@ async function openPort(
   }
 }
 
-/** Tries, and tries again whenever the name's directory changes. */
+/** Tries, and tries again whenever the name's directory changes, until somebody is there who does not hang up. */
 async function openWhenBound(
   open: () => Promise<Port>,
   find: () => string,
@@ -111,14 +114,21 @@ async function openWhenBound(
     try {
       return await open();
     } catch (error) {
-      if (codeOf(error) !== 'ECONNREFUSED') throw error;
-      // The name is there, but its backlog is full: room in it changes nothing that could be watched.
+      if (!isAway(error)) throw error;
+      // The name is there, but its backlog is full, or who has it hung up: what follows may be nothing to be watched.
       if (existsSync(path)) changes.push(delay(RETRY, [], { signal, ref: false }));
       await Promise.race(changes);
     } finally {
       watcher.close();
     }
   }
+}
+
+/** Whether there is nobody for the moment: the name is not bound, its backlog is full, or who had it hung up. */
+function isAway(error: unknown): boolean {
+  const isHandshake = codeOf(error) === 'ERR_SHMLOOP_HANDSHAKE';
+  const code = codeOf(isHandshake ? (error as Error).cause : error);
+  return code === 'ECONNREFUSED' || code === 'ECONNRESET';
 }
 
 /**

@@ -1,12 +1,15 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { bind, Channel, connect } from '../../src/index.js';
+import { encode } from '../../src/link/messages.js';
+import { type Descriptor, native } from '../../src/native.js';
 import { agentInProcess, agentInWorker, closed } from '../support/agent.js';
 import { useKeep } from '../support/keep.js';
 import { useRuntimeDirectory } from '../support/runtime.js';
 
-useRuntimeDirectory();
+const runtime = useRuntimeDirectory();
 const open = useKeep();
 
 function descriptors(): number {
@@ -23,6 +26,24 @@ function targets(): string[] {
       return []; // The one that reads the directory.
     }
   });
+}
+
+/** Listens as a server does, and does to each that comes what is said. @returns what frees the name */
+function listenRaw(name: string, greet: (peer: Descriptor) => void): () => void {
+  const directory = join(runtime.path, 'shmloop');
+  mkdirSync(directory, { mode: 0o700, recursive: true });
+  const socket = native().listenUnix(join(directory, name), 16);
+  const timer = setInterval(() => {
+    for (let peer = native().acceptUnix(socket); peer !== null; peer = native().acceptUnix(socket)) {
+      greet(peer);
+      peer.close();
+    }
+  }, 1);
+  return () => {
+    clearInterval(timer);
+    unlinkSync(join(directory, name));
+    socket.close();
+  };
 }
 
 describe('connecting', () => {
@@ -59,6 +80,27 @@ describe('connecting', () => {
     await delay(10);
     await open.bind('name');
     await opening;
+  });
+
+  test('with wait goes past who hangs up, trying again after a while each time', async () => {
+    let hangUps = 0;
+    const free = listenRaw('name', () => hangUps++);
+    await expect(connect('name')).rejects.toMatchObject({ code: 'ERR_SHMLOOP_HANDSHAKE' });
+    const opening = open.connect('name', { wait: true });
+    await expect.poll(() => hangUps, { timeout: 10_000 }).toBeGreaterThan(20);
+    const before = hangUps;
+    await delay(200);
+    // Ten tries, each followed by looks whether the file is stale.
+    expect(hangUps - before).toBeLessThan(100);
+    free();
+    await open.bind('name');
+    await opening;
+  });
+
+  test('with wait is no wait for who breaks the handshake', async () => {
+    const free = listenRaw('name', (peer) => native().sendMessage(peer, encode({ kind: 'ready' }), []));
+    await expect(connect('name', { wait: true })).rejects.toMatchObject({ code: 'ERR_SHMLOOP_HANDSHAKE' });
+    free();
   });
 
   test('with wait is given up by its signal', async () => {
