@@ -109,16 +109,22 @@ async function openWhenBound(
     // From before the try, so that no change is missed, and anew each time: the directory may be made again.
     const path = find();
     const watcher = watch(dirname(path));
-    const changes = [once(watcher, 'change', { signal })];
+    // Of this try alone: what waits for the signal itself would wait as long as that lives.
+    const waiting = new AbortController();
+    const giveUp = () => waiting.abort();
+    signal?.addEventListener('abort', giveUp, { once: true });
+    const changes = [once(watcher, 'change', { signal: waiting.signal })];
     changes[0]?.catch(ignore);
     try {
       return await open();
     } catch (error) {
       if (!isAway(error)) throw error;
       // The name is there, but its backlog is full, or who has it hung up: what follows may be nothing to be watched.
-      if (existsSync(path)) changes.push(delay(RETRY, [], { signal, ref: false }));
+      if (existsSync(path)) changes.push(delay(RETRY, [], { signal: waiting.signal, ref: false }));
       await Promise.race(changes);
     } finally {
+      signal?.removeEventListener('abort', giveUp);
+      giveUp();
       watcher.close();
     }
   }

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, readlinkSync, unlinkSync } from 'node:fs';
+import { getEventListeners } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -26,6 +27,18 @@ function targets(): string[] {
       return []; // The one that reads the directory.
     }
   });
+}
+
+/** How many directories this process watches. */
+function watches(): number {
+  const infos = readdirSync('/proc/self/fd').map((number) => {
+    try {
+      return readFileSync(`/proc/self/fdinfo/${number}`, 'latin1');
+    } catch {
+      return ''; // The one that reads the directory.
+    }
+  });
+  return infos.join('').match(/^inotify wd:/gm)?.length ?? 0;
 }
 
 /** Listens as a server does, and does to each that comes what is said. @returns what frees the name */
@@ -108,10 +121,26 @@ describe('connecting', () => {
     const controller = new AbortController();
     const opening = connect('name', { wait: true, signal: controller.signal });
     await delay(5);
+    expect(watches()).toBe(1);
     controller.abort(reason);
     await expect(opening).rejects.toBe(reason);
+    expect(watches()).toBe(0);
     await expect(connect('name', { wait: true, signal: controller.signal })).rejects.toBe(reason);
     await open.bind('name');
+  });
+
+  test('with wait leaves no listener at its signal', async () => {
+    const { signal } = new AbortController();
+    const opening = open.connect('name', { wait: true, signal });
+    await delay(10);
+    const server = await open.bind('name', { backlog: 1 });
+    await opening;
+    const next = open.connect('name', { wait: true, signal });
+    // It tries a few times.
+    await delay(100);
+    await open.accept(server);
+    await next;
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   test('is given up by its signal at any moment, and leaves no channel', async () => {
