@@ -1,3 +1,4 @@
+import type { Listener } from '../link/index.js';
 import { accessOf, listenNamed } from '../socket/access.js';
 import { checkPublishOptions, type PublishOptions, serviceOf } from './options.js';
 import { Publisher } from './publisher.js';
@@ -15,7 +16,8 @@ export async function publish(name: string, options: PublishOptions = {}): Promi
   const access = accessOf(options.allow);
   const publisher = new Publisher(name, checked, access);
   try {
-    publisher.open(await listenNamed(name, serviceOf(name), access, options.directory));
+    const serve = (listener: Listener) => publisher.open(listener);
+    await listenNamed(name, serviceOf(name), access, options.directory, serve);
     return publisher;
   } catch (error) {
     await publisher.close();

@@ -68,20 +68,30 @@ export function accessOf(allow: Allow | undefined): Access {
   };
 }
 
+/** Services whose name is being bound. */
+const reserved = new Set<string>();
+
 /**
  * Listens under a name for those who may connect.
  * @param service what it is called among the services of this domain: a thread has each once, whatever the directory
+ * @param serve makes the listener's service, and adds it to the others
  * @throws EADDRINUSE when it is bound; as `pathOfName` and `Listener.bind` do
  */
-export async function listenNamed(
+export async function listenNamed<T>(
   name: string,
   service: string,
   access: Access,
   directory: string | undefined,
-): Promise<Listener> {
+  serve: (listener: Listener) => T,
+): Promise<T> {
   const path = pathOfName(name, directory, [process.geteuid?.() as number]);
-  if (services.has(service)) throw systemError('EADDRINUSE', 'bind', name);
-  return Listener.bind(path, access.lists, access.isOpen);
+  if (services.has(service) || reserved.has(service)) throw systemError('EADDRINUSE', 'bind', name);
+  reserved.add(service);
+  try {
+    return serve(await Listener.bind(path, access.lists, access.isOpen));
+  } finally {
+    reserved.delete(service);
+  }
 }
 
 function checkIds(name: string, ids: readonly number[] | undefined): void {

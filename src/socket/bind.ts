@@ -1,6 +1,7 @@
 import type { ChannelOptions } from '../channel/index.js';
 import { limitsOf } from '../channel/limits.js';
 import { checkChoice, invalid } from '../errors.js';
+import type { Listener } from '../link/index.js';
 import { accessOf, listenNamed, type SharingOptions } from './access.js';
 import { DIRECTIONS } from './connect.js';
 import { Server } from './server.js';
@@ -30,6 +31,6 @@ export async function bind(name: string, options: BindOptions = {}): Promise<Ser
   const access = accessOf(allow);
   checkChoice('direction', direction, DIRECTIONS);
   if (!Number.isInteger(backlog) || backlog < 1) throw invalid(`backlog is a positive integer, not ${backlog}`);
-  const listener = await listenNamed(name, name, access, directory);
-  return new Server(name, direction, listener, limits, backlog, access);
+  const serve = (listener: Listener) => new Server(name, direction, listener, limits, backlog, access);
+  return listenNamed(name, name, access, directory, serve);
 }

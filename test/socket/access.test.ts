@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { bind, connect } from '../../src/index.js';
+import { bind, connect, publish } from '../../src/index.js';
 import { useKeep } from '../support/keep.js';
 import { useRuntimeDirectory } from '../support/runtime.js';
 
@@ -120,6 +120,22 @@ describe('a directory that is given', () => {
     await expect(connect('name')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     expect((await open.connect('name', { directory })).peer.pid).toBe(process.pid);
     await expect(bind('name')).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+
+  test.each([
+    ['bound', bind],
+    ['published under', publish],
+  ])('holds a name once of those %s at the same time, which who fails gives back', async (_how, make) => {
+    const directories = ['one', 'other'].map((name) => join(runtime.path, name));
+    for (const directory of directories) mkdirSync(directory);
+    const makeAll = () => Promise.allSettled(directories.map((directory) => make('name', { directory })));
+    const [first, second] = await makeAll();
+    expect(second).toMatchObject({ status: 'rejected', reason: { code: 'EADDRINUSE' } });
+    if (first?.status === 'fulfilled') await first.value.close();
+    // What is no socket is in the way.
+    mkdirSync(join(runtime.path, 'one', 'name'));
+    await expect(make('name', { directory: directories[0] as string })).rejects.toThrow();
+    open.keep(await make('name', { directory: directories[1] as string }));
   });
 
   test('is an absolute path', async () => {
