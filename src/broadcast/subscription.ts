@@ -259,7 +259,14 @@ export class Subscription
     const count = this.#reader.lost - this.#toldLost;
     if (count === 0) return;
     this.#toldLost += count;
-    this.emit('lost', count);
+    try {
+      this.emit('lost', count);
+    } catch (error) {
+      // The listener's own affair, but not that of the message that follows.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 
   /** Tells the writer how far it has read, if the writer wants to know. */

@@ -316,6 +316,37 @@ describe('a reader that does not read', () => {
   });
 });
 
+describe("a 'lost' listener that throws", () => {
+  test.each(['listeners', 'iteration'])('costs no message, and is not caught (%s)', async (way) => {
+    const publisher = await publishing({ capacity: 4096 });
+    const agent = await open.start(agentInProcess);
+    const run = agent.start(
+      async (_, { args, shmloop, say, told }) => {
+        let thrown = 0;
+        let taken = 0;
+        process.on('uncaughtException', () => thrown++);
+        const subscription = await shmloop.subscribe('feed');
+        subscription.on('lost', () => {
+          throw new Error('thrown');
+        });
+        say('joined');
+        await told();
+        if (args === 'iteration') for await (const _message of subscription) taken++;
+        else await new Promise((resolve) => subscription.on('message', () => taken++).on('close', resolve));
+        // The error is thrown after the call that met it.
+        await new Promise(setImmediate);
+        return { thrown, all: taken + subscription.lost };
+      },
+      { role: 'none', args: way },
+    );
+    await run.said();
+    for (let n = 0; n < 1000; n++) publisher.send(numbered(n));
+    await publisher.close();
+    run.tell();
+    expect(await run.result).toEqual({ thrown: 1, all: 1000 });
+  });
+});
+
 describe('the end', () => {
   test('comes to subscriptions after all that was sent', async () => {
     for (const policy of ['block', 'drop-oldest'] as const) {
