@@ -51,7 +51,7 @@ export class Subscription
   readonly #waiters = new Queue<Waiter>();
   /** Gone when the publisher is, and its memory with it. */
   #cursor: ReaderCursor | undefined;
-  #isIterated = false;
+  #hasIterator = false;
   #pulls = 0;
   #toldLost = 0;
   #gone: { ending: Ending; error: Error | undefined } | undefined;
@@ -103,16 +103,19 @@ export class Subscription
 
   /**
    * Iterates over the messages; done when the publisher has closed. Leaving the loop leaves the subscription open.
+   * One that is over can be iterated again, to the same end.
    * @throws ERR_SHMLOOP_BUSY when messages are taken by listeners; ERR_SHMLOOP_EXPELLED; ECONNRESET when the publisher
    *   died; the signal's reason
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     if (this.#isListened || this.#isIterated) throw busy();
-    this.#isIterated = true;
+    this.#hasIterator = true;
+    let isLeft = false;
     const iterator: AsyncIterableIterator<Buffer> = {
-      next: () => this.#next(),
+      next: () => (isLeft ? Promise.resolve(DONE) : this.#next()),
       return: async () => {
-        this.#isIterated = false;
+        if (!isLeft) this.#leave();
+        isLeft = true;
         return DONE;
       },
       [Symbol.asyncIterator]: () => iterator,
@@ -199,8 +202,19 @@ export class Subscription
     return this.listenerCount('message') > 0;
   }
 
+  /** One that is over gives its messages to nobody: it cannot be in use. */
+  get #isIterated(): boolean {
+    return this.#hasIterator && !this.#isClosed;
+  }
+
   get #isWanted(): boolean {
     return !this.#isClosed && (this.#waiters.length > 0 || this.#isListened);
+  }
+
+  /** The next one to take messages gets all of them: what still waits for one gets none. */
+  #leave(): void {
+    this.#hasIterator = false;
+    for (const { resolve } of this.#waiters.clear()) resolve(DONE);
   }
 
   #wantMore(): void {

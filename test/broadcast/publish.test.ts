@@ -316,6 +316,55 @@ describe('a reader that does not read', () => {
   });
 });
 
+describe('iterating', () => {
+  test('a subscription that is over is done again, or fails again for its reason', async () => {
+    const publisher = await publishing({ policy: 'block', capacity: 4096, timeout: 50 });
+    const subscription = await subscribing();
+    const slow = await subscribing();
+    publisher.send(numbered(0, 4000));
+    publisher.send(numbered(1, 4000));
+    expect(await take(subscription, 2)).toEqual([0, 1]);
+    await publisher.close();
+    for (let i = 0; i < 3; i++) {
+      expect(await take(subscription, 1)).toEqual([]);
+      await expect(take(slow, 1)).rejects.toEqual(expelled);
+    }
+    for (const over of [subscription, slow]) over.on('message', () => undefined);
+  });
+
+  test('gives messages to one loop at a time, and to whoever listens after it', async () => {
+    const publisher = await publishing();
+    const subscription = await subscribing();
+    const busy = expect.objectContaining({ code: 'ERR_SHMLOOP_BUSY' });
+    const iterator = subscription[Symbol.asyncIterator]();
+    expect(() => subscription[Symbol.asyncIterator]()).toThrow(busy);
+    expect(() => subscription.on('message', () => undefined)).toThrow(busy);
+    await iterator.return?.();
+    const message = new Promise<Buffer>((resolve) => subscription.once('message', resolve));
+    publisher.send(numbered(7));
+    expect((await message).readUInt32LE(0)).toBe(7);
+  });
+
+  test('is done for who was waiting when the loop was left, and for good', async () => {
+    const publisher = await publishing();
+    const subscription = await subscribing();
+    const iterator = subscription[Symbol.asyncIterator]();
+    const waiting = [iterator.next(), iterator.next()];
+    await iterator.return?.();
+    publisher.send(numbered(1));
+    publisher.send(numbered(2));
+    const next = subscription[Symbol.asyncIterator]();
+    expect((await next.next()).value.readUInt32LE(0)).toBe(1);
+    // Of the loop that was left, it takes nothing from the one after it.
+    const pending = next.next();
+    expect([...(await Promise.all(waiting)), await iterator.next()]).toEqual(
+      Array(3).fill({ value: undefined, done: true }),
+    );
+    await iterator.return?.();
+    expect((await pending).value.readUInt32LE(0)).toBe(2);
+  });
+});
+
 describe("a 'lost' listener that throws", () => {
   test.each(['listeners', 'iteration'])('costs no message, and is not caught (%s)', async (way) => {
     const publisher = await publishing({ capacity: 4096 });
