@@ -133,8 +133,8 @@ export class Mappings {
   revoked(id: number): void {
     const reason = new ShmloopError('ERR_SHMLOOP_GRANT', 'the grant was revoked');
     for (const held of this.#held) {
-      // Never within the handling of a control message.
-      if (held.id === id) process.nextTick(() => held.controller.abort(reason));
+      // It may come in one batch with the mapping itself: who awaits that is to add its listener first.
+      if (held.id === id) setImmediate(() => held.controller.abort(reason));
     }
   }
 

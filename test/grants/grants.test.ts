@@ -163,6 +163,26 @@ describe('a grant', () => {
 });
 
 describe('a revoked grant', () => {
+  test('tells who awaited the mapping, also when both were read in one batch', async () => {
+    const { channel, run } = await far.open(async (peer, { told, say, describe }) => {
+      const opening = peer.map(await told<string>());
+      // The owner's answer and its revocation wait meanwhile.
+      const until = Date.now() + 300;
+      while (Date.now() < until);
+      const mapping = await opening;
+      mapping.revoked.addEventListener('abort', () => {
+        say(describe(mapping.revoked.reason).code);
+        mapping.close();
+      });
+    });
+    using region = createRegion(SIZE);
+    const grant = await channel.grant(region);
+    run.tell(grant.reference);
+    await expect.poll(() => grant.maps, { interval: 5 }).toBe(1);
+    await grant.revoke();
+    expect(await run.said()).toBe('ERR_SHMLOOP_GRANT');
+  });
+
   test('tells its holder, can be mapped no more, and is over when the holder lets go', async () => {
     const { channel, run } = await far.open(async (peer, { told, say, once, describe }) => {
       const reference = await told<string>();
