@@ -1,4 +1,4 @@
-import { checkOptions } from './channel/limits.js';
+import { checkOptions } from './errors.js';
 import { domain, type WaitingMode } from './event/index.js';
 import { changeSettings, type NetSettings } from './net/settings.js';
 

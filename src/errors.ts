@@ -46,6 +46,16 @@ export function invalid(message: string): ShmloopError {
   return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', message);
 }
 
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is an object */
+export function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw invalid('options are an object');
+}
+
+/** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is an AbortSignal, or nothing */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal is an AbortSignal');
+}
+
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is one of the choices */
 export function checkChoice(name: string, value: unknown, choices: readonly unknown[]): void {
   if (!choices.includes(value)) throw invalid(`${name} is one of ${choices.join(', ')}, not ${value}`);

@@ -1,7 +1,8 @@
-import { checkOptions, checkTimeout } from '../channel/limits.js';
-import { checkChoice, invalid, ShmloopError } from '../errors.js';
+import { checkTimeout } from '../channel/limits.js';
+import { checkChoice, checkOptions, invalid, ShmloopError } from '../errors.js';
 import { isCapacity } from '../ring/index.js';
 import type { SharingOptions } from '../socket/access.js';
+import { checkName } from '../socket/names.js';
 
 /** What happens when the region is full: the writer waits for the slowest reader, or goes on without it. */
 export type Policy = 'block' | 'drop-oldest';
@@ -72,7 +73,11 @@ export function readTerms(text: string): Terms {
   return { policy: policy as Policy, capacity, start, sequence };
 }
 
-/** What a publisher is called among the services of its domain: no name that is bound has a slash. */
+/**
+ * What a publisher is called among the services of its domain: no name that is bound has a slash.
+ * @throws ERR_SHMLOOP_UNSUPPORTED; ERR_SHMLOOP_INVALID_NAME
+ */
 export function serviceOf(name: string): string {
+  checkName(name);
   return `${name}/broadcast`;
 }

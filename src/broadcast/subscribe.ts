@@ -1,5 +1,4 @@
-import { checkOptions } from '../channel/limits.js';
-import { ShmloopError } from '../errors.js';
+import { checkOptions, ShmloopError } from '../errors.js';
 import { RING } from '../layout.js';
 import type { Port } from '../link/index.js';
 import { Region, SHARING_SEALS } from '../memory/index.js';

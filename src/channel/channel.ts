@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { invalid, ShmloopError, systemError } from '../errors.js';
+import { checkOptions, invalid, ShmloopError, systemError } from '../errors.js';
 import { type Credentials, isOwnUser, type Port } from '../link/index.js';
 import { ListenedEmitter } from '../listened-emitter.js';
 import { PoolBlock, type SharedRegion } from '../memory/index.js';
@@ -189,8 +189,10 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    * @throws ERR_SHMLOOP_BUSY when messages are taken in another way; ERR_SHMLOOP_PEER_REJECTED when the peer is of
    *   another user, and not said to be trusted
    */
-  consume(consumer: (view: Buffer) => void, { trusted = false }: { trusted?: boolean } = {}): this {
+  consume(consumer: (view: Buffer) => void, options: { trusted?: boolean } = {}): this {
     if (typeof consumer !== 'function') throw invalid('a consumer is a function');
+    checkOptions(options);
+    const { trusted = false } = options;
     checkFlag('trusted', trusted);
     if (!trusted && !isOwnUser(this.peer)) {
       throw new ShmloopError('ERR_SHMLOOP_PEER_REJECTED', `a view of what uid ${this.peer.uid} can change takes trust`);
@@ -217,6 +219,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    * @throws as {@link Channel} iteration does; ERR_SHMLOOP_INVALID_ARGUMENT
    */
   regions(options: MapOptions = {}): AsyncIterableIterator<RegionMessage> {
+    checkOptions(options);
     const { trusted = false } = options;
     checkFlag('trusted', trusted);
     this.#claim('regions');
@@ -237,6 +240,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    *   too many regions; as {@link send}
    */
   sendRegion(region: SharedRegion | PoolBlock, range: { offset?: number; length?: number } = {}): Promise<void> {
+    checkOptions(range);
     return this.#sendParts([region instanceof PoolBlock ? pieceOf(region, range) : outgoing({ region, ...range })]);
   }
 
@@ -257,6 +261,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    *   ERR_SHMLOOP_CLOSED; ERR_SHMLOOP_INVALID_ARGUMENT
    */
   async grant(region: SharedRegion, options: GrantOptions = {}): Promise<Grant> {
+    checkOptions(options);
     this.#checkOpen();
     return this.#endpoint.lending.grants.grant(region, options);
   }
@@ -270,6 +275,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    *   ENOMEM, EMFILE as the kernel does; ERR_SHMLOOP_INVALID_ARGUMENT
    */
   async map(reference: string, options: MapOptions = {}): Promise<Mapping> {
+    checkOptions(options);
     const { trusted = false } = options;
     checkFlag('trusted', trusted);
     if (typeof reference !== 'string' || reference.length > MAX_REFERENCE) throw invalid('not a reference of a grant');

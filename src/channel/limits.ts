@@ -1,4 +1,4 @@
-import { invalid } from '../errors.js';
+import { checkOptions, invalid } from '../errors.js';
 import { isCapacity } from '../ring/index.js';
 
 /** The largest message that the protocol has, in bytes. */
@@ -37,11 +37,6 @@ export function limitsOf(options: ChannelOptions): Limits {
   return { ringSize, maxMessageSize, allowHalfOpen };
 }
 
-/** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is an object */
-export function checkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw invalid(`options are an object, not ${options}`);
-}
-
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is a boolean */
 export function checkFlag(name: string, value: unknown): void {
   if (typeof value !== 'boolean') throw invalid(`${name} is a boolean`);
@@ -50,12 +45,6 @@ export function checkFlag(name: string, value: unknown): void {
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is a number of milliseconds; infinity is no limit */
 export function checkTimeout(timeout: unknown): void {
   if (typeof timeout !== 'number' || !(timeout >= 0)) throw invalid(`a timeout is in milliseconds, not ${timeout}`);
-}
-
-/** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is an AbortSignal, or nothing */
-export function checkSignal(signal: unknown): void {
-  const isSignal = typeof signal === 'object' && signal !== null && 'aborted' in signal;
-  if (signal !== undefined && !isSignal) throw invalid('signal is an AbortSignal');
 }
 
 function withoutUndefined<T extends object>(options: T): Partial<T> {

@@ -1,7 +1,7 @@
-import { ShmloopError } from '../errors.js';
+import { checkOptions, checkSignal, ShmloopError } from '../errors.js';
 import { FRAME } from '../layout.js';
 import { limited, type Settler } from '../settler.js';
-import { checkSignal, checkTimeout } from './limits.js';
+import { checkTimeout } from './limits.js';
 
 /** Options of a request. */
 export interface RequestOptions {
@@ -25,6 +25,7 @@ export class Requests {
    * @param cancel tells the other end that the reply is not wanted any more
    */
   add(options: RequestOptions, send: (id: number) => void, cancel: (id: number) => void): Promise<Buffer> {
+    checkOptions(options);
     const { signal, timeout } = options;
     if (timeout !== undefined) checkTimeout(timeout);
     checkSignal(signal);

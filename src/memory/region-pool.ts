@@ -1,4 +1,4 @@
-import { invalid, ShmloopError } from '../errors.js';
+import { checkOptions, checkSignal, invalid, ShmloopError } from '../errors.js';
 import { PAGE } from '../layout.js';
 import { limited, type Settler } from '../settler.js';
 import { createRegion, type SharedRegion } from './shared-region.js';
@@ -100,6 +100,7 @@ export class RegionPool implements Disposable {
 
   /** @throws as `createRegion` does */
   constructor(options: RegionPoolOptions = {}) {
+    checkOptions(options);
     const { size = DEFAULT_SIZE } = options;
     if (!Number.isInteger(size) || size < 1 || size > MAX_SIZE)
       throw invalid(`a size is from 1 to ${MAX_SIZE}, not ${size}`);
@@ -134,7 +135,10 @@ export class RegionPool implements Disposable {
    * The same, and waits for a block to come back, behind those who asked before.
    * @throws the signal's reason; as {@link allocate} otherwise
    */
-  async allocateWhenFree(length: number, { signal }: { signal?: AbortSignal } = {}): Promise<PoolBlock> {
+  async allocateWhenFree(length: number, options: { signal?: AbortSignal } = {}): Promise<PoolBlock> {
+    checkOptions(options);
+    const { signal } = options;
+    checkSignal(signal);
     this.#check(length);
     signal?.throwIfAborted();
     const block = this.#waiters.length === 0 ? this.#tryAllocate(length) : undefined;

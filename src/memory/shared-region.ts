@@ -1,5 +1,5 @@
 import { constants } from 'node:buffer';
-import { invalid, ShmloopError } from '../errors.js';
+import { checkOptions, invalid, ShmloopError } from '../errors.js';
 import { PAGE } from '../layout.js';
 import { type Descriptor, native } from '../native.js';
 import { Region, SEAL } from './region.js';
@@ -167,6 +167,7 @@ export class SharedRegion implements Disposable {
  * @throws ERR_SHMLOOP_INVALID_ARGUMENT; ENOMEM, EMFILE, ENFILE as the kernel does; ERR_SHMLOOP_UNSUPPORTED
  */
 export function createRegion(size: number, options: RegionOptions = {}): SharedRegion {
+  checkOptions(options);
   const { writable = 'owner' } = options;
   if (!Number.isSafeInteger(size) || size < 1 || size > constants.MAX_LENGTH - PAGE) {
     throw invalid(`a size is an integer from 1 to ${constants.MAX_LENGTH - PAGE}, not ${size}`);

@@ -17,15 +17,20 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
  *   ERR_SHMLOOP_RUNTIME_DIRECTORY when the directory is not this user's alone, or, if given, others may change it
  */
 export function pathOfName(name: string, directory?: string, owners: readonly number[] = []): string {
+  checkName(name);
+  return join(directory === undefined ? runtimeDirectory() : verified(directory, owners), name);
+}
+
+/** @throws ERR_SHMLOOP_UNSUPPORTED; ERR_SHMLOOP_INVALID_NAME */
+export function checkName(name: string): void {
   // First of all: on other platforms nothing here has a meaning.
   native();
-  if (typeof name !== 'string' || !NAME.test(name)) {
-    throw new ShmloopError(
-      'ERR_SHMLOOP_INVALID_NAME',
-      `a name is 1 to 64 letters, digits, '.', '_' and '-', and starts with a letter or a digit: ${String(name)}`,
-    );
-  }
-  return join(directory === undefined ? runtimeDirectory() : verified(directory, owners), name);
+  if (typeof name === 'string' && NAME.test(name)) return;
+  const given = typeof name === 'string' ? name : typeof name;
+  throw new ShmloopError(
+    'ERR_SHMLOOP_INVALID_NAME',
+    `a name is 1 to 64 letters, digits, '.', '_' and '-', and starts with a letter or a digit: ${given}`,
+  );
 }
 
 /** The runtime directory, made if need be, and verified every time: its owner may change it. */

@@ -1,5 +1,14 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { bind, type Channel, configure, connect, publish, subscribe } from '../../src/index.js';
+import {
+  bind,
+  type Channel,
+  configure,
+  connect,
+  createRegion,
+  publish,
+  RegionPool,
+  subscribe,
+} from '../../src/index.js';
 import { useKeep } from '../support/keep.js';
 import { useRuntimeDirectory } from '../support/runtime.js';
 
@@ -26,11 +35,15 @@ describe('options', () => {
     await open.bind('name');
   });
 
-  test.each([null, 'x', 5])('they cannot be %j', async (options) => {
+  test.each([null, 'x', 5, Symbol('x')])('they cannot be %o', async (options) => {
     for (const call of [bind, connect, publish, subscribe]) {
       await expect(call('name', options as never)).rejects.toThrow(invalid);
     }
     expect(() => configure(options as never)).toThrow(invalid);
+    expect(() => createRegion(1, options as never)).toThrow(invalid);
+    expect(() => new RegionPool(options as never)).toThrow(invalid);
+    using pool = new RegionPool({ size: 4096 });
+    await expect(pool.allocateWhenFree(1, options as never)).rejects.toThrow(invalid);
   });
 
   test.each([0, -1, 1.5, Number.NaN, '5', null])('backlog cannot be %j', async (backlog) => {
@@ -41,8 +54,12 @@ describe('options', () => {
     await expect(connect('name', { wait: wait as never })).rejects.toThrow(invalid);
   });
 
-  test.each([0, 'signal', null, {}])('signal cannot be %j', async (signal) => {
-    await expect(connect('name', { signal: signal as never })).rejects.toThrow(invalid);
+  test.each([0, 'signal', null, {}, { aborted: false }])('signal cannot be %j', async (signal) => {
+    for (const call of [connect, subscribe]) {
+      await expect(call('name', { signal: signal as never })).rejects.toThrow(invalid);
+    }
+    using pool = new RegionPool({ size: 4096 });
+    await expect(pool.allocateWhenFree(1, { signal: signal as never })).rejects.toThrow(invalid);
   });
 
   test('left undefined have their defaults', async () => {
@@ -105,6 +122,18 @@ describe('of a channel', () => {
 
   test.each([0, 'signal', null, {}])('the signal of a request cannot be %j', async (signal) => {
     await expect(channel.request('x', { signal: signal as never })).rejects.toThrow(invalid);
+  });
+
+  test.each([null, 'x', 5])('the options of a call cannot be %j', async (options) => {
+    using region = createRegion(1);
+    await expect(channel.request('x', options as never)).rejects.toThrow(invalid);
+    await expect(channel.grant(region, options as never)).rejects.toThrow(invalid);
+    await expect(channel.map('x', options as never)).rejects.toThrow(invalid);
+    expect(() => channel.sendRegion(region, options as never)).toThrow(invalid);
+    expect(() => channel.regions(options as never)).toThrow(invalid);
+    expect(() => channel.consume(() => undefined, options as never)).toThrow(invalid);
+    // And the channel is free to be used.
+    channel.on('message', () => undefined);
   });
 
   test.each(NOT_FUNCTIONS)('a handler or consumer cannot be %j', (nothing) => {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { bind, type Channel, connect } from '../../src/index.js';
+import { bind, type Channel, connect, publish, subscribe } from '../../src/index.js';
 import { type Agent, agentInProcess, agentInWorker, closed } from '../support/agent.js';
 import { useKeep } from '../support/keep.js';
 import { useRuntimeDirectory } from '../support/runtime.js';
@@ -30,6 +30,13 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+/** What is no string, and cannot be made one. */
+const UNREADABLE = {
+  toString() {
+    throw new Error('unreadable');
+  },
+};
 
 const inUse = expect.objectContaining({ code: 'EADDRINUSE', syscall: 'bind' });
 
@@ -135,14 +142,32 @@ describe('a name', () => {
     await open.connect(name);
   });
 
-  test.each(['', '.', '..', '.a', '-a', '_a', 'a/b', '/a', 'a b', 'ä', 'a\0', 'a\n', 'x'.repeat(65), 5, null, {}])(
-    'cannot be %j',
-    async (name) => {
-      const invalid = expect.objectContaining({ name: 'ShmloopError', code: 'ERR_SHMLOOP_INVALID_NAME' });
-      await expect(bind(name as never)).rejects.toThrow(invalid);
-      await expect(connect(name as never)).rejects.toThrow(invalid);
-    },
-  );
+  test.each([
+    '',
+    '.',
+    '..',
+    '.a',
+    '-a',
+    '_a',
+    'a/b',
+    '/a',
+    'a b',
+    'ä',
+    'a\0',
+    'a\n',
+    'x'.repeat(65),
+    5,
+    null,
+    {},
+    Symbol('x'),
+    UNREADABLE,
+  ])('cannot be %o', async (name) => {
+    const invalid = expect.objectContaining({ name: 'ShmloopError', code: 'ERR_SHMLOOP_INVALID_NAME' });
+    await expect(bind(name as never)).rejects.toThrow(invalid);
+    await expect(connect(name as never)).rejects.toThrow(invalid);
+    await expect(publish(name as never)).rejects.toThrow(invalid);
+    await expect(subscribe(name as never)).rejects.toThrow(invalid);
+  });
 });
 
 describe('a server', () => {
