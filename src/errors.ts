@@ -53,7 +53,10 @@ export function checkOptions(options: unknown): void {
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is an AbortSignal, or nothing */
 export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal is an AbortSignal');
+  // One of another realm, or of a test environment, is as good.
+  const isSignal = (it: object) => ['aborted', 'throwIfAborted', 'addEventListener'].every((name) => name in it);
+  if (signal === undefined || (typeof signal === 'object' && signal !== null && isSignal(signal))) return;
+  throw invalid('signal is an AbortSignal');
 }
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is one of the choices */
