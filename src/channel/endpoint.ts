@@ -133,6 +133,8 @@ export class Endpoint implements PortHandler, Sink {
     }
     const { id, payload, released } = outbox.add(parts);
     this.outlet.send(TYPE.region, id, payload);
+    // From here on somebody waits for what may lie behind messages that nobody takes.
+    this.#wantMore();
     return released;
   }
 

@@ -325,6 +325,17 @@ describe('what the receiver has of a message', () => {
     expect(taken).toEqual([0, 1, 2]);
   });
 
+  test('is released behind messages that the sender had left in its ring before it sent', async () => {
+    const [near, other] = await far.pair();
+    other.send('nobody takes this');
+    // Until the near end has looked at it, and left it.
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    using region = createRegion(4096);
+    const released = near.sendRegion(region);
+    (await next(other.regions())).release();
+    await released;
+  });
+
   test("is the sender's again when the receiver is killed", async () => {
     const { channel, run, agent } = await far.open(async (peer, { say }) => {
       const { value } = await peer.regions().next();
