@@ -81,6 +81,7 @@ export class Endpoint implements PortHandler, Sink {
     this.lending = new Lending(port, limits.maxMessageSize, {
       release: (id) => this.#release(id),
       arrived: () => this.#resume(),
+      releasesHaveRoom: () => this.#lookAgain(),
     });
     port.handler = this;
     this.#hearEarly();
@@ -133,8 +134,6 @@ export class Endpoint implements PortHandler, Sink {
     }
     const { id, payload, released } = outbox.add(parts);
     this.outlet.send(TYPE.region, id, payload);
-    // From here on somebody waits for what may lie behind messages that nobody takes.
-    this.#wantMore();
     return released;
   }
 
@@ -159,6 +158,7 @@ export class Endpoint implements PortHandler, Sink {
     if (this.#isClosed || this.receiver === undefined) return undefined;
     this.receiver.isPooled = false;
     this.#copiedBytes = 0;
+    this.#lookAgain();
     const message = this.#takeOne() ?? this.#pull();
     this.receiver.isPooled = true;
     return message && privateCopy(message);
@@ -169,6 +169,7 @@ export class Endpoint implements PortHandler, Sink {
     if (!this.#intake.isEmpty) return this.#intake.takeItem();
     if (this.#isClosed || this.#pulls >= PULLS_A_TURN) return undefined;
     this.#pulls++;
+    this.#lookAgain();
     return this.#pull();
   }
 
@@ -252,6 +253,8 @@ export class Endpoint implements PortHandler, Sink {
 
   granted(said: GrantMessage): void {
     this.lending.hear(said);
+    // It may be all that an abandoned channel was still in use for.
+    if (this.#isAbandoned) this.#wantMore();
   }
 
   // --- Sink: called while the ring is being read, so nothing here runs code of the application
@@ -259,7 +262,7 @@ export class Endpoint implements PortHandler, Sink {
   accepts(type: number): boolean {
     if (this.lending.inbox.isPending && (type === TYPE.message || type === TYPE.region || type === TYPE.end))
       return false;
-    if (type === TYPE.region && !this.takesRegions && this.#copiedBytes >= COPIED_A_TURN) return false;
+    if (type === TYPE.region && !this.#acceptsRegion()) return false;
     if (type === TYPE.message || type === TYPE.region) return this.#intake.accepts(this.#isAwaited());
     if (type === TYPE.request) return this.#acceptsRequest();
     return true;
@@ -315,6 +318,10 @@ export class Endpoint implements PortHandler, Sink {
     return this.receiver?.isReady() === true || this.outlet.hasRoom();
   }
 
+  #acceptsRegion(): boolean {
+    return this.lending.releases.hasRoom && (this.takesRegions || this.#copiedBytes < COPIED_A_TURN);
+  }
+
   #acceptsRequest(): boolean {
     const { handler, hasRoom } = this.responder;
     if (handler !== undefined) return hasRoom && (this.outlet.sender?.queuedBytes ?? 0) < MAX_REPLIES;
@@ -324,7 +331,7 @@ export class Endpoint implements PortHandler, Sink {
 
   /** Whether somebody waits for what may come behind messages that nobody takes. */
   #isAwaited(): boolean {
-    return this.responder.handler !== undefined || this.requests.size > 0 || this.lending.outbox.size > 0;
+    return this.responder.handler !== undefined || this.requests.size > 0;
   }
 
   #hearEarly(): void {
@@ -353,10 +360,12 @@ export class Endpoint implements PortHandler, Sink {
     this.#wantMore();
   }
 
-  /** The application needs a message in regions no more: the other end hears of it, also where nothing can be sent. */
+  /**
+   * The application needs a message in regions no more, and the other end hears of it: by the ring only where it is
+   * not held up there. Two ends that leave each other's messages until they get their memory back would wait for ever.
+   */
   #release(id: number): void {
-    if (this.outlet.sender === undefined || this.outlet.isEnding || this.#isClosed)
-      this.port.tell({ kind: 'released', ring: id });
+    if (this.outlet.isHeldUp()) this.lending.releases.add(id);
     else this.outlet.send(TYPE.release, id, NOTHING);
     if (this.#isEndDelivered) this.#settle();
   }
@@ -396,7 +405,7 @@ export class Endpoint implements PortHandler, Sink {
 
   #drained(): void {
     // Requests may have been held up by the replies that waited.
-    if (this.receiver?.isStalled) this.#wantMore();
+    this.#lookAgain();
     domain.yieldSoon();
     this.#events?.deref()?.drained();
   }
@@ -461,6 +470,11 @@ export class Endpoint implements PortHandler, Sink {
     if (!this.#isClosed) this.port.activate();
   }
 
+  /** What holds up the reader, which is not parked meanwhile, is gone, or about to go. */
+  #lookAgain(): void {
+    if (this.receiver?.isStalled) this.#wantMore();
+  }
+
   #answer(type: FrameType, id: number, data: Uint8Array | string): void {
     const bytes = toBytes(data);
     if (bytes.length > this.port.peerMaxMessageSize) throw tooLarge(bytes.length, this.port.peerMaxMessageSize);
@@ -470,7 +484,7 @@ export class Endpoint implements PortHandler, Sink {
   #handled(): void {
     if (this.#isEndDelivered) this.#settle();
     // Requests that found no room for their handlers may be waiting in the ring.
-    else if (this.receiver?.isStalled) this.#wantMore();
+    else this.#lookAgain();
   }
 
   #reset(): Error {

@@ -1,9 +1,15 @@
-import type { GrantMessage, Port } from '../link/index.js';
+import type { GrantMessage, Message, Port } from '../link/index.js';
 import { broken } from './grant-messages.js';
 import { Grants } from './grants.js';
 import { Inbox, type InboxHooks } from './inbox.js';
 import { Mappings } from './mappings.js';
 import { Outbox } from './outbox.js';
+import { Releases } from './releases.js';
+
+export interface LendingHooks extends InboxHooks {
+  /** Messages in regions, which were held up by the releases that waited, can be taken again. */
+  releasesHaveRoom(): void;
+}
 
 /** The memory that the two ends of a channel let each other use. */
 export class Lending {
@@ -11,12 +17,14 @@ export class Lending {
   readonly mappings: Mappings;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
+  readonly releases: Releases;
 
-  constructor(port: Port, maxMessageSize: number, hooks: InboxHooks) {
+  constructor(port: Port, maxMessageSize: number, hooks: LendingHooks) {
     this.grants = new Grants(port);
     this.mappings = new Mappings(port);
     this.outbox = new Outbox(this.grants);
     this.inbox = new Inbox(port, maxMessageSize, hooks);
+    this.releases = new Releases(port, hooks.releasesHaveRoom);
     port.onFreed = () => this.#freed();
   }
 
@@ -43,7 +51,7 @@ export class Lending {
         return this.inbox.passed(said);
       case 'released':
         descriptor?.close();
-        return this.outbox.released(message.ring);
+        return this.#released(message);
       default:
         descriptor?.close();
         throw broken(`${message.kind} where it speaks of grants`);
@@ -61,6 +69,12 @@ export class Lending {
     this.grants.close();
     this.mappings.close(reason);
     this.inbox.close();
+  }
+
+  /** Whatever is no id of a message that was sent is refused. */
+  #released({ ring, text }: Message): void {
+    this.outbox.released(ring);
+    if (text !== '') for (const id of text.split(' ')) this.outbox.released(Number(id));
   }
 
   #freed(): void {

@@ -65,6 +65,13 @@ export class Outlet {
     }
   }
 
+  /** Whether what is sent now would lie behind what nobody may take, or cannot be sent. */
+  isHeldUp(): boolean {
+    const { sender } = this;
+    if (sender === undefined || this.isEnding || this.#isGone()) return true;
+    return this.#guarded(() => sender.hasUnread()) ?? true;
+  }
+
   /** Sends a message and publishes it, if that can be done at once. @returns whether it was */
   trySendNow(data: Uint8Array): boolean {
     const { sender } = this;

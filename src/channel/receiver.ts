@@ -105,6 +105,7 @@ export class Receiver {
     if (typeOf(first) !== TYPE.message || length < 0 || length > SMALL_FRAME) return undefined;
     if (frameLength(length) !== reader.unread) return undefined;
     this.#checkMessage(length);
+    this.#stalledBy = undefined;
     const message = Buffer.allocUnsafe(length);
     if (length <= WORD_COPY) reader.copyWords(FRAME.headerLength, length, wordsOf(message), message.byteOffset);
     else reader.copyOut(FRAME.headerLength, length, message, 0);

@@ -32,6 +32,8 @@ export class Sender implements Publishable {
   #isClosed = false;
   /** Room reserved by {@link reserve}, or -1. */
   #reserved = -1;
+  /** Where in the ring the last frame ended that is not a release. */
+  #messagesEnd = 0;
   /** Bytes of the frame that a refused reservation asked for. */
   #wanted = 0;
 
@@ -54,6 +56,11 @@ export class Sender implements Publishable {
 
   get isReserved(): boolean {
     return this.#reserved >= 0;
+  }
+
+  /** Whether more than releases is unread, or waits. @throws ERR_SHMLOOP_PROTOCOL when the ring is broken */
+  hasUnread(): boolean {
+    return !this.#isFree() || !this.#writer.hasRead(this.#messagesEnd);
   }
 
   /** The longest message that goes as one frame, in bytes. */
@@ -153,7 +160,7 @@ export class Sender implements Publishable {
   commit(length: number): void {
     this.#reserved = -1;
     this.#writer.fillHeader(typeAndId(TYPE.message, 0), length);
-    this.#advance(length);
+    this.#advance(TYPE.message, length);
   }
 
   get reserved(): number {
@@ -220,11 +227,12 @@ export class Sender implements Publishable {
   #put(type: FrameType, id: number, data: Uint8Array, start: number, end: number): void {
     this.#writer.fillHeader(typeAndId(type, id), end - start);
     if (end > start) this.#writer.fill(FRAME.headerLength, data, start, end);
-    this.#advance(end - start);
+    this.#advance(type, end - start);
   }
 
-  #advance(length: number): void {
+  #advance(type: FrameType, length: number): void {
     this.#writer.advance(frameLength(length));
+    if (type !== TYPE.release) this.#messagesEnd = this.#writer.position;
     if (this.#writer.unpublished >= BATCH) {
       this.publish();
     } else if (!this.#isListed) {

@@ -79,6 +79,14 @@ export class RingWriter {
     return length <= this.#free || length <= this.#look();
   }
 
+  /**
+   * Whether the reader has given back all that was filled up to that {@link position}, as far as is known here.
+   * @throws ERR_SHMLOOP_PROTOCOL when the word is out of range
+   */
+  hasRead(position: number): boolean {
+    return this.hasRoom(this.#capacity - (this.#position - position));
+  }
+
   /** Bytes that may be filled, after a look. @throws ERR_SHMLOOP_PROTOCOL when the word is out of range */
   observe(): number {
     return this.#look();

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type Channel, createRegion, type RegionMessage, RegionPool } from '../../src/index.js';
+import { Port } from '../../src/link/index.js';
 import { closed } from '../support/agent.js';
 import { useFarEnds } from './far-ends.js';
 
@@ -325,15 +326,83 @@ describe('what the receiver has of a message', () => {
     expect(taken).toEqual([0, 1, 2]);
   });
 
-  test('is released behind messages that the sender had left in its ring before it sent', async () => {
+  describe('is released although the sender leaves', () => {
+    const turns = async () => {
+      for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    };
+    const release = async ([near, other]: [Channel, Channel]) => {
+      using region = createRegion(4096);
+      const released = near.sendRegion(region);
+      const message = await next(other.regions());
+      message.release();
+      message.release();
+      await released;
+    };
+
+    test('a message in its ring that came before it sent', async () => {
+      const ends = await far.pair();
+      ends[1].send('nobody takes this');
+      await turns();
+      await release(ends);
+    });
+
+    test.each(['next', 'receiveSync'])('messages, and takes them by %s before it sends', async (way) => {
+      const ends = await far.pair();
+      for (const text of ['nobody takes this', 'yet']) ends[1].send(text);
+      await turns();
+      for (let i = 0; i < 2; i++) {
+        if (way === 'next') await ends[0][Symbol.asyncIterator]().next();
+        else ends[0].receiveSync();
+      }
+      await turns();
+      await release(ends);
+    });
+
+    test('more than its ring holds, all of which it takes later', async () => {
+      const ends = await far.pair({ near: { ringSize: 65_536 } });
+      const [near, other] = ends;
+      for (let i = 0; i < 3; i++) other.send(Buffer.alloc(1_000_000, i));
+      for (let i = 0; i < 100; i++) await release(ends);
+      void other.end();
+      const seen: unknown[] = [];
+      for await (const { 0: first, length } of near) seen.push([first, length]);
+      expect(seen).toEqual([0, 1, 2].map((i) => [i, 1_000_000]));
+    });
+
+    test('a request that it has no handler for', async () => {
+      const ends = await far.pair();
+      const request = ends[1].request('how?');
+      await release(ends);
+      ends[0].handle(() => 'so');
+      expect((await request).toString()).toBe('so');
+    });
+  });
+
+  test('is released while the receiver fills a slot', async () => {
     const [near, other] = await far.pair();
-    other.send('nobody takes this');
-    // Until the near end has looked at it, and left it.
-    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
     using region = createRegion(4096);
     const released = near.sendRegion(region);
-    (await next(other.regions())).release();
+    const message = await next(other.regions());
+    other.reserve(100);
+    message.release();
     await released;
+    other.cancelReservation();
+  });
+
+  test('is released in the ring where nothing else is unread there', async () => {
+    const [near, other] = await far.pair();
+    const tell = vi.spyOn(Port.prototype, 'tell');
+    using region = createRegion(4096);
+    const messages = other.regions();
+    other.send('taken');
+    await near[Symbol.asyncIterator]().next();
+    for (let round = 0; round < 3; round++) {
+      const released = Array.from({ length: 100 }, () => near.sendRegion(region));
+      for (let i = 0; i < 100; i++) (await next(messages)).release();
+      await Promise.all(released);
+    }
+    expect(tell.mock.calls.map(([{ kind }]) => kind)).toEqual(['pass']);
+    tell.mockRestore();
   });
 
   test("is the sender's again when the receiver is killed", async () => {
@@ -522,6 +591,34 @@ describe('a pool', () => {
     expect(pool.used).toBe(0);
     expect(() => near.sendRegion(pool.allocate(10))).not.toThrow();
     expect(pool.used).toBe(0);
+  });
+
+  test('and a filter with a small one of its own pass thousands of messages to and fro', async () => {
+    const { channel, run } = await far.open(async (peer, { shmloop }) => {
+      const pool = new shmloop.RegionPool({ size: 16_384 });
+      for await (const message of peer.regions()) {
+        const block = await pool.allocateWhenFree(message.length);
+        message.buffer.copy(block.buffer);
+        message.release();
+        void peer.sendRegion(block);
+      }
+    });
+    let taken = 0;
+    const taking = (async () => {
+      for await (using message of channel.regions()) taken += message.buffer[0] as number;
+    })();
+    using pool = new RegionPool({ size: 1 << 16 });
+    const over = closed(channel);
+    for (let i = 0; i < 5000; i++) {
+      const block = await pool.allocateWhenFree(4096);
+      block.buffer[0] = 1;
+      void channel.sendRegion(block);
+    }
+    void channel.end();
+    await Promise.all([taking, over, run.result]);
+    expect(taken).toBe(5000);
+    // Its last releases and the end come by different ways.
+    while (pool.used > 0) await new Promise(setImmediate);
   });
 
   test('serves thousands of messages to another process, and has all blocks back', async () => {
