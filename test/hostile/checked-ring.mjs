@@ -10,11 +10,6 @@ function check(capacity, at, length, what) {
 }
 
 class CheckedReader extends RingReader {
-  constructor(memory, notify) {
-    super(memory, notify);
-    this.capacity = memory.capacity;
-  }
-
   /** Called right before bytes are copied: the peer's moment. */
   meanwhile() {}
 

@@ -14,6 +14,7 @@ export function play(random) {
   const owner = {
     written: () => 0,
     queued: () => 0,
+    isTcpClosed: () => false,
     writeTcp(parts) {
       most += parts.reduce((sum, part) => sum + part.length, 0);
     },

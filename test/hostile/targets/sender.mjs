@@ -22,6 +22,7 @@ export function play(random) {
       if (random.chance(30)) peer.data();
       sender.publish();
       sender.flush();
+      if (random.chance(20)) sender.hasUnread();
       if (random.chance(20)) sender.park('event');
     } catch (error) {
       failed = error;
