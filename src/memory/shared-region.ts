@@ -99,13 +99,16 @@ export class SharedRegion implements Disposable {
   /**
    * Makes it immutable for good: nobody can change its bytes any more, which the kernel enforces. What is
    * written to {@link buffer} afterwards stays private to this process.
-   * @throws ERR_SHMLOOP_GRANT when it was granted or sent already; ERR_SHMLOOP_CLOSED; EBUSY when the kernel
-   *   still writes to it (direct I/O)
+   * @throws ERR_SHMLOOP_GRANT when it is granted, or was sent or mapped already; ERR_SHMLOOP_CLOSED; EBUSY when the
+   *   kernel still writes to it (direct I/O)
    */
   seal(): this {
     if (this.#isImmutable) return this;
     this.#checkOpen();
-    if (this.#isSealed) throw new ShmloopError('ERR_SHMLOOP_GRANT', 'the region was granted or sent as a live one');
+    // Who was granted a live one maps it as that.
+    if (this.#isSealed || this.#inside.closing.size > 0) {
+      throw new ShmloopError('ERR_SHMLOOP_GRANT', 'the region is granted, or was sent, as a live one');
+    }
     // The kernel seals only what nobody has mapped for writing.
     native().remapMemory(this.#region.memory, this.#descriptor, true);
     try {

@@ -162,6 +162,20 @@ describe('a grant', () => {
   });
 });
 
+test('a region is not made immutable while it is granted as a live one, also where nobody has mapped it', async () => {
+  const [near, other] = await far.pair();
+  using region = createRegion(4096);
+  region.buffer.write('live');
+  const grant = await near.grant(region);
+  expect(() => region.seal()).toThrow(coded('ERR_SHMLOOP_GRANT'));
+  using mapping = await other.map(grant.reference);
+  expect([mapping.immutable, mapping.buffer.toString('latin1', 0, 4)]).toEqual([false, 'live']);
+
+  using another = createRegion(4096);
+  await (await near.grant(another)).revoke();
+  expect(another.seal().immutable).toBe(true);
+});
+
 describe('a revoked grant', () => {
   test('tells who awaited the mapping, also when both were read in one batch', async () => {
     const { channel, run } = await far.open(async (peer, { told, say, describe }) => {
