@@ -97,6 +97,9 @@ export const PARTS = {
   maxParts: 1024,
 } as const;
 
+/** The most that goes before the bytes of parts of grant 0. */
+export const MAX_PARTS_HEAD = PARTS.headerLength + PARTS.maxParts * PARTS.partLength;
+
 export const EVENTS = {
   asleep: 0,
   selector: 16,

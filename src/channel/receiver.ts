@@ -1,5 +1,5 @@
 import { ShmloopError } from '../errors.js';
-import { FRAME, frameLength } from '../layout.js';
+import { FRAME, frameLength, MAX_PARTS_HEAD } from '../layout.js';
 import type { RingReader, Sleep } from '../ring/index.js';
 import { CARRIERS, idOf, LARGE_LENGTH, TYPE, typeOf } from './framing.js';
 import { allocate, carve, trim, wordsOf } from './slab.js';
@@ -104,7 +104,7 @@ export class Receiver {
     const length = reader.headerWord(1);
     if (typeOf(first) !== TYPE.message || length < 0 || length > SMALL_FRAME) return undefined;
     if (frameLength(length) !== reader.unread) return undefined;
-    this.#checkMessage(length);
+    this.#checkMessage(TYPE.message, length);
     this.#stalledBy = undefined;
     const message = Buffer.allocUnsafe(length);
     if (length <= WORD_COPY) reader.copyWords(FRAME.headerLength, length, wordsOf(message), message.byteOffset);
@@ -194,7 +194,7 @@ export class Receiver {
       this.#reader.take(size);
       this.#gotPart(large, length);
     } else {
-      this.#checkMessage(length);
+      this.#checkMessage(typeOf(first), length);
       const data = allocate(length, this.isPooled);
       this.#reader.copyOut(FRAME.headerLength, length, data, 0);
       this.#reader.take(size);
@@ -204,7 +204,7 @@ export class Receiver {
   }
 
   #takeView(length: number, size: number): number {
-    this.#checkMessage(length);
+    this.#checkMessage(TYPE.message, length);
     const view = this.#reader.lend(FRAME.headerLength, length);
     this.#reader.take(size);
     this.#sink.view?.(view);
@@ -219,7 +219,7 @@ export class Receiver {
       case TYPE.reply:
       case TYPE.failure:
       case TYPE.region:
-        this.#checkMessage(length);
+        this.#checkMessage(type, length);
         return this.#sink.receive(type, id, buffer.subarray(from, from + length));
       case TYPE.cancel:
       case TYPE.release:
@@ -241,7 +241,7 @@ export class Receiver {
     const type = announcement.readUInt32LE(0);
     const length = announcement.readUInt32LE(4);
     if (!CARRIERS.includes(type)) throw broken(`a large message of type ${type}`);
-    this.#checkMessage(length);
+    this.#checkMessage(type, length);
     this.#large = { type, id, data: allocate(length, this.isPooled), received: 0 };
   }
 
@@ -278,9 +278,11 @@ export class Receiver {
     return size;
   }
 
-  #checkMessage(length: number): void {
-    if (length <= this.#maxMessageSize) return;
-    throw new ShmloopError('ERR_SHMLOOP_MESSAGE_SIZE', `a message of ${length} bytes; at most ${this.#maxMessageSize}`);
+  /** What says where the parts of a message are does not count: its own length is checked when that has been read. */
+  #checkMessage(type: number, length: number): void {
+    const most = this.#maxMessageSize + (type === TYPE.region ? MAX_PARTS_HEAD : 0);
+    if (length <= most) return;
+    throw new ShmloopError('ERR_SHMLOOP_MESSAGE_SIZE', `a message of ${length} bytes; at most ${most}`);
   }
 }
 

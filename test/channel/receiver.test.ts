@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type FrameType, TYPE } from '../../src/channel/framing.js';
 import { Receiver } from '../../src/channel/receiver.js';
 import { Sender } from '../../src/channel/sender.js';
+import { MAX_PARTS_HEAD } from '../../src/layout.js';
 import { makeRing, pattern, type Ring } from '../support/ring.js';
 import { TestSink } from '../support/sink.js';
 
@@ -111,6 +112,35 @@ describe('a turn', () => {
     setup.receiver.fill();
     setup.receiver.fill();
     expect(views).toBe(1);
+  });
+});
+
+describe('the limit of messages', () => {
+  const LIMIT = 1000;
+  const take = (type: FrameType, length: number) => {
+    const { writer, reader } = makeRing(512 * KIB);
+    const sink = new TestSink();
+    const receiver = new Receiver(reader, sink, LIMIT);
+    const sender = new Sender(writer, () => undefined);
+    sender.send(type, 0, pattern(length, 1));
+    sender.publish();
+    while (receiver.fill());
+    return sink.received[0]?.data.length;
+  };
+  const refused = expect.objectContaining({ code: 'ERR_SHMLOOP_MESSAGE_SIZE' });
+
+  test.each([TYPE.message, TYPE.request, TYPE.reply, TYPE.failure])('is that of type %i', (type) => {
+    expect(take(type, LIMIT)).toBe(LIMIT);
+    expect(() => take(type, LIMIT + 1)).toThrow(refused);
+    expect(() => take(type, 2 * LIMIT)).toThrow(refused);
+    expect(() => take(type, 200 * KIB)).toThrow(refused);
+  });
+
+  test('leaves room for what says where the parts of a message are', () => {
+    const most = LIMIT + MAX_PARTS_HEAD;
+    expect(take(TYPE.region, most)).toBe(most);
+    expect(() => take(TYPE.region, most + 1)).toThrow(refused);
+    expect(() => take(TYPE.region, 200 * KIB)).toThrow(refused);
   });
 });
 

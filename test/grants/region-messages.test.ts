@@ -4,6 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test, vi } from 'vitest';
 import { type Channel, createRegion, type RegionMessage, RegionPool } from '../../src/index.js';
 import { Port } from '../../src/link/index.js';
+import type { SharedRegion } from '../../src/memory/index.js';
 import { closed } from '../support/agent.js';
 import { useFarEnds } from './far-ends.js';
 
@@ -178,6 +179,20 @@ describe('a message in a region', () => {
     using region = createRegion(SIZE);
     expect(() => near.sendRegion(region, { length: 4097 })).toThrow(coded('ERR_SHMLOOP_MESSAGE_SIZE'));
     expect(() => near.sendv([region])).toThrow(coded('ERR_SHMLOOP_MESSAGE_SIZE'));
+  });
+
+  test.each([
+    ['one piece', 16, (region: SharedRegion) => [{ region, length: 16 }]],
+    ['1024 pieces', 1024, (region: SharedRegion) => Array(1024).fill({ region, length: 1 })],
+    ['bytes', 100_000, () => [Buffer.alloc(100_000)]],
+  ])('as large as the other end takes, of %s, arrives', async (_of, maxMessageSize, partsOf) => {
+    const [near, other] = await far.pair({ far: { maxMessageSize, ringSize: 65_536 } });
+    using region = createRegion(4096);
+    const released = near.sendv(partsOf(region));
+    using message = await next(other.regions());
+    expect(message.length).toBe(maxMessageSize);
+    message.release();
+    await released;
   });
 
   test('of nothing, or of what is none, is not sent', async () => {

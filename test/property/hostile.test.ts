@@ -4,7 +4,7 @@ import { TYPE, typeAndId } from '../../src/channel/framing.js';
 import { Receiver } from '../../src/channel/receiver.js';
 import { Sender } from '../../src/channel/sender.js';
 import { codeOf } from '../../src/errors.js';
-import { CONTROL, PAGE, RING } from '../../src/layout.js';
+import { CONTROL, MAX_PARTS_HEAD, PAGE, RING } from '../../src/layout.js';
 import { RingReader } from '../../src/ring/index.js';
 import { load, store } from '../../src/words.js';
 import { makeRing, pattern, type Ring } from '../support/ring.js';
@@ -239,5 +239,7 @@ function fillAtRandom({ memory }: Ring, frames: readonly (readonly [readonly [nu
 
 /** Memory of messages is private, and none is longer than the limit. */
 function expectWithin(sink: TestSink): void {
-  for (const { data } of sink.received) expect(data.length).toBeLessThanOrEqual(MAX_SIZE);
+  for (const { type, data } of sink.received) {
+    expect(data.length).toBeLessThanOrEqual(type === TYPE.region ? MAX_SIZE + MAX_PARTS_HEAD : MAX_SIZE);
+  }
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { CARRIERS, LARGE_LENGTH, TYPE } from '../../../dist/channel/framing.js';
 import { Receiver } from '../../../dist/channel/receiver.js';
+import { MAX_PARTS_HEAD } from '../../../dist/layout.js';
 import { Peer, Rings } from '../checked-ring.mjs';
 
 const TYPES = Object.values(TYPE);
@@ -20,7 +21,8 @@ export function play(random) {
     accepts: (type) => type !== unwanted || random.chance(50),
     receive(type, id, data) {
       assert.ok(NOTICES.includes(type) || CARRIERS.includes(type), `a message of type ${type}`);
-      assert.ok(data.length <= LIMIT && id >= 0, `a message of ${data.length} bytes`);
+      const limit = type === TYPE.region ? LIMIT + MAX_PARTS_HEAD : LIMIT;
+      assert.ok(data.length <= limit && id >= 0, `a message of ${data.length} bytes`);
       assert.notEqual(data.buffer, ring.own.region.memory, 'a message that the peer can change');
     },
     view: random.chance(20) ? (data) => assert.ok(data.length <= LIMIT) : undefined,
