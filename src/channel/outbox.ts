@@ -1,13 +1,13 @@
 import { invalid } from '../errors.js';
 import { FRAME, PARTS } from '../layout.js';
-import { type SharedRegion, takeOver } from '../memory/index.js';
+import { type PoolBlock, type SharedRegion, takeOver } from '../memory/index.js';
 import { broken } from './grant-messages.js';
 import type { Entry, Grants } from './grants.js';
 import { encodeParts, type Outgoing } from './parts.js';
 
 interface Sent {
   readonly entries: Entry[];
-  readonly giveBacks: (() => void)[];
+  readonly giveBack: () => void;
   readonly resolve: () => void;
 }
 
@@ -36,23 +36,21 @@ export class Outbox {
   add(parts: readonly Outgoing[]): { id: number; payload: Buffer; released: Promise<void> } {
     if (parts.length < 1 || parts.length > PARTS.maxParts) throw invalid(`a message has 1 to ${PARTS.maxParts} parts`);
     const entries: Entry[] = [];
-    const giveBacks: (() => void)[] = [];
     const payload = encodeParts(parts, (region) => {
       const entry = this.#entryOf(region);
       entries.push(entry);
       return entry.id;
     });
-    for (const { block } of parts) if (block !== undefined) giveBacks.push(takeOver(block));
+    const giveBack = takeOver(blocksOf(parts));
     for (const entry of entries) entry.messages++;
     const id = this.#takeId();
-    const released = new Promise<void>((resolve) => this.#sent.set(id, { entries, giveBacks, resolve }));
+    const released = new Promise<void>((resolve) => this.#sent.set(id, { entries, giveBack, resolve }));
     return { id, payload, released };
   }
 
   /** The other end is gone, and so is the message: blocks come back. @throws ERR_SHMLOOP_POOL */
   drop(parts: readonly Outgoing[]): void {
-    const giveBacks = parts.flatMap(({ block }) => (block === undefined ? [] : [takeOver(block)]));
-    for (const giveBack of giveBacks) giveBack();
+    takeOver(blocksOf(parts))();
   }
 
   /** The other end released a message. @throws ERR_SHMLOOP_PROTOCOL when it had none of that number */
@@ -61,7 +59,7 @@ export class Outbox {
     if (sent === undefined) throw broken(`back message ${id}, which it does not have`);
     this.#sent.delete(id);
     for (const entry of sent.entries) this.#grants.settled(entry);
-    for (const giveBack of sent.giveBacks) giveBack();
+    sent.giveBack();
     sent.resolve();
   }
 
@@ -83,4 +81,8 @@ export class Outbox {
     while (this.#sent.has(this.#nextId));
     return this.#nextId;
   }
+}
+
+function blocksOf(parts: readonly Outgoing[]): PoolBlock[] {
+  return parts.flatMap(({ block }) => block ?? []);
 }

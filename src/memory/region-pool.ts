@@ -19,8 +19,8 @@ interface Waiter {
   readonly settler: Settler<PoolBlock>;
 }
 
-/** Takes a block over for a message. @returns what gives it back @throws ERR_SHMLOOP_POOL */
-export let takeOver: (block: PoolBlock) => () => void;
+/** Takes blocks over for a message: all of them or none. @returns what gives them back @throws ERR_SHMLOOP_POOL */
+export let takeOver: (blocks: readonly PoolBlock[]) => () => void;
 
 /**
  * A piece of a {@link RegionPool}'s memory. It is the caller's until it is sent, or freed: the collector does not give it
@@ -28,7 +28,13 @@ export let takeOver: (block: PoolBlock) => () => void;
  */
 export class PoolBlock implements Disposable {
   static {
-    takeOver = (block) => block.#takeOver();
+    takeOver = (blocks) => {
+      for (const block of blocks) block.#checkOut();
+      for (const block of blocks) block.#takeOver();
+      return () => {
+        for (const block of blocks) block.#letGo();
+      };
+    };
   }
 
   /** Its bytes, with whatever was in them. */
@@ -64,15 +70,19 @@ export class PoolBlock implements Disposable {
     this.free();
   }
 
-  /** From here on it is the message's; it can go into others at the same time, for other receivers. */
-  #takeOver(): () => void {
+  #checkOut(): void {
     if (this.#giveBack === undefined) throw new ShmloopError('ERR_SHMLOOP_POOL', 'the block is back in its pool');
+  }
+
+  /** From here on it is the message's; it can go into others at the same time, for other receivers. */
+  #takeOver(): void {
     this.#isCallers = false;
     this.#messages++;
-    return () => {
-      this.#messages--;
-      this.#settle();
-    };
+  }
+
+  #letGo(): void {
+    this.#messages--;
+    this.#settle();
   }
 
   #settle(): void {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test, vi } from 'vitest';
-import { type Channel, createRegion, type RegionMessage, RegionPool } from '../../src/index.js';
+import { type Channel, createRegion, type MessagePart, type RegionMessage, RegionPool } from '../../src/index.js';
 import { Port } from '../../src/link/index.js';
 import type { SharedRegion } from '../../src/memory/index.js';
 import { closed } from '../support/agent.js';
@@ -592,6 +592,41 @@ describe('a pool', () => {
     expect(() => new RegionPool({ size: 0 })).toThrow(coded('ERR_SHMLOOP_INVALID_ARGUMENT'));
     pool.close();
     expect(() => pool.allocate(1)).toThrow(coded('ERR_SHMLOOP_CLOSED'));
+  });
+
+  test.each(['there', 'gone'])(
+    'is left as it is by a message with a block that came back, to who is %s',
+    async (is) => {
+      const [near, other] = await far.pair();
+      if (is === 'gone') {
+        const over = closed(near);
+        await other.close();
+        await over;
+      }
+      using pool = new RegionPool({ size: 8192 });
+      const [block, back] = [pool.allocate(10), pool.allocate(10)];
+      back.free();
+      const sends: MessagePart[][] = [
+        [block, back],
+        [block, block, back],
+      ];
+      for (const parts of sends) expect(() => near.sendv(parts)).toThrow(coded('ERR_SHMLOOP_POOL'));
+      expect(pool.used).toBe(4096);
+      block.free();
+      expect(pool.used).toBe(0);
+    },
+  );
+
+  test('gets back a block that is in a message twice', async () => {
+    const [near, messages] = await pair();
+    using pool = new RegionPool({ size: 4096 });
+    const block = pool.allocate(10);
+    const released = near.sendv([block, block]);
+    const message = await next(messages);
+    expect([message.length, pool.used]).toEqual([20, 4096]);
+    message.release();
+    await released;
+    expect(pool.used).toBe(0);
   });
 
   test('gets back a block that is sent to who is gone', async () => {
