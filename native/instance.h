@@ -3,7 +3,6 @@
 
 #include "block_pool.h"
 #include "hidden_memory.h"
-#include "memory.h"
 
 // What the addon keeps for each environment (main thread or worker).
 struct Instance {
@@ -12,7 +11,6 @@ struct Instance {
   Napi::FunctionReference descriptor_constructor;
   std::shared_ptr<BlockPool> blocks = std::make_shared<BlockPool>();
   std::shared_ptr<HiddenMemory> hidden_memory;
-  std::shared_ptr<MappingTable> mappings = std::make_shared<MappingTable>();
 
   static Instance* Get(Napi::Env env) { return env.GetInstanceData<Instance>(); }
 };

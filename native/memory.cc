@@ -50,11 +50,11 @@ class MappingQuota {
 };
 
 struct Mapping {
+  // Null once it is unmapped.
   void* address;
   size_t length;
   // Mappings as the kernel counts them.
   long count;
-  std::shared_ptr<MappingTable> table;
   // Held while V8 does not count it.
   napi_ref hidden = nullptr;
 
@@ -76,12 +76,18 @@ struct Mapping {
     if (address == nullptr) return;
     munmap(address, length);
     MappingQuota::Give(count);
-    table->erase(address);
     address = nullptr;
   }
 };
 
 namespace {
+
+// The memory itself holds it, and the ArrayBuffer that it was made with: the
+// application can move the memory to another one.
+using Held = std::shared_ptr<Mapping>;
+
+// Objects that wrap a Held, and nothing else.
+constexpr napi_type_tag kMappingTag = {0x73686d6c6f6f7000, 0x6d617070696e6700};
 
 // createMemory(name, length): a sealable memfd of that size.
 Napi::Value CreateMemory(const Napi::CallbackInfo& info) {
@@ -171,20 +177,28 @@ Napi::Value SealMemory(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-void Finalize(Napi::Env, void*, Mapping* mapping) {
-  mapping->Unmap();
-  delete mapping;
+void Finalize(Napi::Env, void*, Held* held) {
+  (*held)->Unmap();
+  delete held;
 }
 
 Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
   // Forked children must not share rings with their parent's peers.
   madvise(address, length, MADV_DONTFORK);
-  auto table = Instance::Get(env)->mappings;
-  auto* mapping = new Mapping{address, length, count, table};
-  table->emplace(address, mapping);
-  Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, address, length, Finalize, mapping);
+  Held mapping(new Mapping{address, length, count});
+  auto* held = new Held(mapping);
+  Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, address, length, Finalize, held);
   // A worker that is being terminated gets no more objects.
-  if (memory.IsEmpty()) Finalize(env, address, mapping);
+  if (memory.IsEmpty()) {
+    Finalize(env, address, held);
+    return memory;
+  }
+  held = new Held(mapping);
+  auto forget = [](napi_env, void* data, void*) { delete static_cast<Held*>(data); };
+  if (napi_type_tag_object(env, memory, &kMappingTag) != napi_ok ||
+      napi_wrap(env, memory, held, forget, nullptr, nullptr) != napi_ok) {
+    delete held;
+  }
   return memory;
 }
 
@@ -238,12 +252,16 @@ Napi::Value MapRing(const Napi::CallbackInfo& info) {
   return Wrap(env, address, length, 2);
 }
 
-// The mapping behind an ArrayBuffer, or null with an exception pending.
+// The mapping that an ArrayBuffer was made with, or null with an exception pending.
 Mapping* Find(Napi::ArrayBuffer memory) {
-  auto table = Instance::Get(memory.Env())->mappings;
-  auto found = table->find(memory.Data());
-  if (found != table->end()) return found->second;
-  ThrowArgumentError(memory.Env(), "not a mapping");
+  Napi::Env env = memory.Env();
+  bool is_mapping = false;
+  void* held = nullptr;
+  if (napi_check_object_type_tag(env, memory, &kMappingTag, &is_mapping) == napi_ok && is_mapping &&
+      napi_unwrap(env, memory, &held) == napi_ok) {
+    return static_cast<Held*>(held)->get();
+  }
+  ThrowArgumentError(env, "not a mapping");
   return nullptr;
 }
 
@@ -270,6 +288,7 @@ Napi::Value RemapMemory(const Napi::CallbackInfo& info) {
   if (mapping == nullptr) return Napi::Value();
   int fd = Descriptor::Get(info[1]);
   if (fd < 0) return Napi::Value();
+  if (mapping->address == nullptr) return info.Env().Undefined();
   int flags = Sharing(info[2]) | MAP_FIXED;
   void* address = mmap(mapping->address, mapping->length, PROT_READ | PROT_WRITE, flags, fd, 0);
   if (address == MAP_FAILED) {
@@ -282,10 +301,11 @@ Napi::Value RemapMemory(const Napi::CallbackInfo& info) {
 
 // retireMapping(memory): puts anonymous private memory in the mapping's place.
 // Where the application or its thread pool may still hold a pointer: the
-// address range goes with the ArrayBuffer.
+// address range goes with the ArrayBuffer, or with the one that has it by now.
 Napi::Value RetireMapping(const Napi::CallbackInfo& info) {
   Mapping* mapping = Find(info[0].As<Napi::ArrayBuffer>());
   if (mapping == nullptr) return Napi::Value();
+  if (mapping->address == nullptr) return info.Env().Undefined();
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
   void* address = mmap(mapping->address, mapping->length, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (address == MAP_FAILED) FailWith(info.Env(), errno, "mmap");
@@ -299,6 +319,10 @@ Napi::Value UnmapMemory(const Napi::CallbackInfo& info) {
   Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
   Mapping* mapping = Find(memory);
   if (mapping == nullptr) return Napi::Value();
+  if (memory.IsDetached()) {
+    ThrowArgumentError(info.Env(), "the memory is not in there any more");
+    return Napi::Value();
+  }
   mapping->Show(info.Env());
   memory.Detach();
   mapping->Unmap();

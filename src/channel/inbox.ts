@@ -138,6 +138,7 @@ export class Inbox {
       const cached = this.#regions.get(grant) as Cached;
       const { region, error } = cached;
       if (region === undefined) throw error;
+      if (region.isTaken) throw new ShmloopError('ERR_SHMLOOP_REGION', 'the application transferred the memory');
       if (offset > region.length || length > region.length - offset) throw broken('a part outside of its region');
       used.push([grant, cached]);
       if (cached.sharing !== 'immutable') sharing = cached.sharing;

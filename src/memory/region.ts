@@ -74,6 +74,11 @@ export class Region {
     native().populateMapping(this.memory, offset, length);
   }
 
+  /** Whether the application, which it was lent to, has moved it into an ArrayBuffer of its own. */
+  get isTaken(): boolean {
+    return this.memory.byteLength === 0;
+  }
+
   /**
    * Lets go of the shared pages. If views of it were lent to the application ({@link lend}) they stay
    * valid, private and zero, and the address range goes when the last of them is collected: its thread

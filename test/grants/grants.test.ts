@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { isSafe } from '../../src/channel/mappings.js';
 import { createRegion, grants } from '../../src/index.js';
+import { transfer } from '../support/transfer.js';
 import { useFarEnds } from './far-ends.js';
 
 const far = useFarEnds();
@@ -254,6 +255,20 @@ describe('a revoked grant', () => {
     run.tell();
     await grant.revoke();
   });
+});
+
+test('a mapping whose memory its holder transferred is let go of, and stays valid there', async () => {
+  const [near, other] = await far.pair();
+  using region = createRegion(4096);
+  region.buffer.fill(1);
+  const grant = await near.grant(region);
+  const mapping = await other.map(grant.reference);
+  const view = Buffer.from(transfer(mapping.buffer.buffer as ArrayBuffer));
+  expect(view.every((byte) => byte === 1)).toBe(true);
+  const revoked = grant.revoke();
+  mapping.close();
+  await revoked;
+  expect(view.every((byte) => byte === 0)).toBe(true);
 });
 
 describe('a reference', () => {

@@ -6,6 +6,7 @@ import { type Channel, createRegion, type MessagePart, type RegionMessage, Regio
 import { Port } from '../../src/link/index.js';
 import type { SharedRegion } from '../../src/memory/index.js';
 import { closed } from '../support/agent.js';
+import { transfer } from '../support/transfer.js';
 import { useFarEnds } from './far-ends.js';
 
 setFlagsFromString('--expose-gc');
@@ -391,6 +392,20 @@ describe('what the receiver has of a message', () => {
       ends[0].handle(() => 'so');
       expect((await request).toString()).toBe('so');
     });
+  });
+
+  test('is released although the receiver transferred its memory, and its channel takes no more in that', async () => {
+    const [near, other] = await far.pair();
+    using region = createRegion(4096);
+    const messages = other.regions();
+    const first = near.sendRegion(region);
+    const message = await next(messages);
+    transfer(message.buffer.buffer as ArrayBuffer);
+    message.release();
+    await first;
+    const second = near.sendRegion(region);
+    await expect(next(messages)).rejects.toEqual(coded('ERR_SHMLOOP_REGION'));
+    await second;
   });
 
   test('is released while the receiver fills a slot', async () => {

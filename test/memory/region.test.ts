@@ -1,8 +1,9 @@
-import { closeSync, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { PAGE } from '../../src/layout.js';
 import { NamedRegion, Region } from '../../src/memory/index.js';
 import { type Descriptor, native } from '../../src/native.js';
+import { transfer } from '../support/transfer.js';
 
 const SEAL = { seal: 1, shrink: 2, grow: 4, write: 8 };
 const refused = expect.objectContaining({ name: 'ShmloopError', code: 'ERR_SHMLOOP_REGION' });
@@ -14,6 +15,10 @@ function isOpen(number: number): boolean {
   } catch {
     return false;
   }
+}
+
+function mappings(): number {
+  return readFileSync('/proc/self/maps', 'latin1').split('memfd:shmloop').length - 1;
 }
 
 function made(length: number, seals: number): Descriptor {
@@ -90,6 +95,39 @@ describe('a region', () => {
     expect(view.every((byte) => byte === 0)).toBe(true);
     view.fill(2);
     expect(Buffer.from(other.memory).every((byte) => byte === 1)).toBe(true);
+  });
+
+  test('is retired in the ArrayBuffer that the application moved it to, which stays valid', () => {
+    const { region, descriptor } = Region.create(PAGE, 'plain');
+    const other = Region.adopt(descriptor, PAGE, 'plain');
+    region.lend();
+    const view = Buffer.from(transfer(region.memory));
+    view.fill(1);
+    expect(region.isTaken).toBe(true);
+    // Somebody else holds it.
+    expect(() => native().unmapMemory(region.memory)).toThrow();
+    region.retire();
+    expect(view.every((byte) => byte === 0)).toBe(true);
+    view.fill(2);
+    expect(Buffer.from(other.memory).every((byte) => byte === 1)).toBe(true);
+  });
+
+  test('that went with the ArrayBuffer that it was moved to is retired, and nothing else in its place', async () => {
+    const { region, descriptor } = Region.create(PAGE, 'plain');
+    descriptor.close();
+    region.lend();
+    const before = mappings();
+    // Of another length it is a copy, and the memory goes.
+    transfer(region.memory, 2 * PAGE);
+    while (mappings() === before) await new Promise(setImmediate);
+    const others = Array.from({ length: 20 }, () => {
+      const { region, descriptor } = Region.create(PAGE, 'plain');
+      descriptor.close();
+      Buffer.from(region.memory).fill(3);
+      return region;
+    });
+    region.retire();
+    for (const { memory } of others) expect(Buffer.from(memory).every((byte) => byte === 3)).toBe(true);
   });
 
   test('is detached at once where no view was lent', () => {

@@ -3,15 +3,17 @@ import { describe, expect, test } from 'vitest';
 import { createRegion, type RegionOptions } from '../../src/index.js';
 import { insideOf, type SharedRegion } from '../../src/memory/index.js';
 import { type Descriptor, native } from '../../src/native.js';
+import { transfer } from '../support/transfer.js';
 
 const coded = (code: string) => expect.objectContaining({ code });
 const refused = coded('EPERM');
 
 /** What a peer has that was passed the region. */
-function passed(region: SharedRegion): Descriptor {
+function passed(region: SharedRegion, isDone = false): Descriptor {
   let taken: Descriptor | undefined;
-  insideOf(region).pass((descriptor) => {
+  insideOf(region).pass((descriptor, done) => {
     taken = descriptor;
+    if (isDone) done();
   });
   return taken as Descriptor;
 }
@@ -91,6 +93,26 @@ describe('a region', () => {
     expect(() => region.seal()).toThrow(coded('ERR_SHMLOOP_GRANT'));
     region.close();
     expect(() => region.seal()).toThrow(coded('ERR_SHMLOOP_CLOSED'));
+  });
+
+  test('whose memory the application transferred is closed, and its descriptor', () => {
+    const region = createRegion(4096);
+    const view = Buffer.from(transfer(region.buffer.buffer as ArrayBuffer));
+    view.fill(1);
+    const descriptor = passed(region, true);
+    region.close();
+    expect(descriptor.number).toBe(-1);
+    expect(view.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('whose memory the application transferred is sealed', () => {
+    using region = createRegion(4096);
+    const view = Buffer.from(transfer(region.buffer.buffer as ArrayBuffer));
+    view.write('as it was');
+    region.seal();
+    const seen = Buffer.from(native().mapMemory(passed(region), 4096, true));
+    view.write('changed');
+    expect(seen.toString('latin1', 0, 9)).toBe('as it was');
   });
 
   test('that is closed while its descriptor is on its way closes that when it has gone', () => {

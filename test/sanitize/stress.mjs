@@ -24,6 +24,8 @@ for (let i = 0; i < pattern.length; i++) pattern[i] = i % PERIOD;
 
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc');
+if (!('transfer' in ArrayBuffer.prototype)) setFlagsFromString('--harmony-rab-gsab-transfer');
+const transfer = runInNewContext('ArrayBuffer.prototype.transfer');
 
 const called = new Set();
 
@@ -98,10 +100,16 @@ function memoryAndErrors(addon) {
   assert.equal(mirrored[PAGE + CAPACITY + 7], 0);
   mirrored.fill(1);
   addon.retireMapping(ring);
-  if (Math.random() < 0.5) {
+  const end = Math.random();
+  if (end < 0.5) {
     addon.unmapMemory(plain);
     assert.equal(plain.byteLength, 0);
     assert.throws(() => addon.unmapMemory(plain));
+  } else if (end < 0.75) {
+    const moved = new Uint8Array(transfer.call(plain));
+    assert.throws(() => addon.unmapMemory(plain));
+    addon.retireMapping(plain);
+    moved.fill(1);
   } else addon.retireMapping(plain);
   if (Math.random() < 0.5) return; // Left to the collector.
   descriptor.close();
