@@ -1,7 +1,7 @@
 import { checkOptions, checkSignal, invalid, ShmloopError } from '../errors.js';
 import { PAGE } from '../layout.js';
 import { limited, type Settler } from '../settler.js';
-import { createRegion, type SharedRegion } from './shared-region.js';
+import { createRegion, insideOf, type SharedRegion } from './shared-region.js';
 
 /** Options of a {@link RegionPool}. */
 export interface RegionPoolOptions {
@@ -99,14 +99,13 @@ export class PoolBlock implements Disposable {
  * pages are still in the cache. Blocks are of powers of two, from 4096 bytes.
  */
 export class RegionPool implements Disposable {
-  /** The one region that all blocks are in, live and writable by this process alone. */
+  /** The one region that all blocks are in, live and writable by this process alone. Its end is the pool's. */
   readonly region: SharedRegion;
   readonly #order: number;
   /** Offsets of free blocks, by order: the last that came is the first to go. */
   readonly #free: number[][];
   readonly #waiters: Waiter[] = [];
   #used = 0;
-  #isClosed = false;
 
   /** @throws as `createRegion` does */
   constructor(options: RegionPoolOptions = {}) {
@@ -116,6 +115,8 @@ export class RegionPool implements Disposable {
       throw invalid(`a size is from 1 to ${MAX_SIZE}, not ${size}`);
     this.#order = orderOf(size);
     this.region = createRegion(2 ** this.#order);
+    // Also keeps the region from being sealed: what is written to a block would stay here.
+    insideOf(this.region).closing.add(() => this.#rejectAll());
     this.#free = Array.from({ length: this.#order + 1 }, () => []);
     this.#free[this.#order]?.push(0);
   }
@@ -167,10 +168,7 @@ export class RegionPool implements Disposable {
 
   /** Lets go of the memory, as the region's `close` does: receivers keep what they have. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
     this.region.close();
-    for (const { settler } of this.#waiters.splice(0)) settler.reject(closed());
   }
 
   /** As {@link close}: for `using`. */
@@ -182,7 +180,7 @@ export class RegionPool implements Disposable {
     if (!Number.isInteger(length) || length < 1 || length > this.size) {
       throw invalid(`a block is of 1 to ${this.size} bytes, not ${length}`);
     }
-    if (this.#isClosed) throw closed();
+    if (this.region.closed) throw closed();
   }
 
   #tryAllocate(length: number): PoolBlock | undefined {
@@ -228,8 +226,12 @@ export class RegionPool implements Disposable {
     this.#serve();
   }
 
+  #rejectAll(): void {
+    for (const { settler } of this.#waiters.splice(0)) settler.reject(closed());
+  }
+
   #serve(): void {
-    while (this.#waiters.length > 0 && !this.#isClosed) {
+    while (this.#waiters.length > 0 && !this.region.closed) {
       const [{ length, settler }] = this.#waiters as [Waiter];
       const block = this.#tryAllocate(length);
       if (block === undefined) return;

@@ -27,7 +27,7 @@ export const SHARING_SEALS: Readonly<Record<Sharing, number>> = {
 /** What the library itself may do with a region. */
 export interface RegionInside {
   readonly sharing: Sharing;
-  /** Is told once when the region is closed. */
+  /** Who uses it as it is, each told once when the region is closed: a grant, a pool. */
   readonly closing: Set<() => void>;
   /**
    * The descriptor, sealed for good, to be passed to a peer.
@@ -99,15 +99,15 @@ export class SharedRegion implements Disposable {
   /**
    * Makes it immutable for good: nobody can change its bytes any more, which the kernel enforces. What is
    * written to {@link buffer} afterwards stays private to this process.
-   * @throws ERR_SHMLOOP_GRANT when it is granted, or was sent or mapped already; ERR_SHMLOOP_CLOSED; EBUSY when the
-   *   kernel still writes to it (direct I/O)
+   * @throws ERR_SHMLOOP_GRANT when it is granted or a pool's, or was sent or mapped already; ERR_SHMLOOP_CLOSED;
+   *   EBUSY when the kernel still writes to it (direct I/O)
    */
   seal(): this {
     if (this.#isImmutable) return this;
     this.#checkOpen();
-    // Who was granted a live one maps it as that.
+    // Who was granted a live one maps it as that, and who has a block of a pool writes to it.
     if (this.#isSealed || this.#inside.closing.size > 0) {
-      throw new ShmloopError('ERR_SHMLOOP_GRANT', 'the region is granted, or was sent, as a live one');
+      throw new ShmloopError('ERR_SHMLOOP_GRANT', 'the region is in use as a live one: granted, sent, or a pool');
     }
     // The kernel seals only what nobody has mapped for writing.
     native().remapMemory(this.#region.memory, this.#descriptor, true);

@@ -632,6 +632,25 @@ describe('a pool', () => {
     },
   );
 
+  test('has a region that is not made immutable: what is written to the next block would stay private', async () => {
+    using pool = new RegionPool({ size: 4096 });
+    expect(() => pool.region.seal()).toThrow(coded('ERR_SHMLOOP_GRANT'));
+    pool.allocate(1);
+    expect(() => pool.region.seal()).toThrow(coded('ERR_SHMLOOP_GRANT'));
+  });
+
+  test.each(['pool', 'region'])('is closed by its %s, and who waits for a block hears of it', async (what) => {
+    const pool = new RegionPool({ size: 4096 });
+    const block = pool.allocate(1);
+    const waiting = expect(pool.allocateWhenFree(1)).rejects.toEqual(coded('ERR_SHMLOOP_CLOSED'));
+    if (what === 'pool') pool.close();
+    else pool.region.close();
+    await waiting;
+    block.free();
+    expect(() => pool.allocate(1)).toThrow(coded('ERR_SHMLOOP_CLOSED'));
+    pool.close();
+  });
+
   test('gets back a block that is in a message twice', async () => {
     const [near, messages] = await pair();
     using pool = new RegionPool({ size: 4096 });
