@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import type tls from 'node:tls';
 import {
   type Facade,
@@ -21,6 +22,9 @@ type WrapHandle = (
   ...rest: unknown[]
 ) => JsStreamHandle;
 
+/** Where Node has its TLSSocket: before version 24, and since. */
+const TLS_MODULES = ['NativeModule _tls_wrap', 'NativeModule internal/tls/wrap'];
+
 const require = createRequire(import.meta.url);
 
 /** TLS sockets that connect within this host, as far as their addresses are known yet. */
@@ -29,11 +33,34 @@ const local = new WeakSet<tls.TLSSocket>();
 let isLocalConnect: boolean | undefined;
 
 /**
- * Makes TLS read and write a facade where the connection is, or may be, within this host. It is loaded for that: nothing
- * that a program could not see tells when the program itself does so.
+ * Makes TLS read and write a facade where the connection is, or may be, within this host. Not before the
+ * program loads TLS: it reads `net.Socket` at the latest when it makes its first socket.
  */
 export function hookTls(): void {
-  if (process.versions.openssl === undefined) return;
+  if (isTlsLoaded()) return hookLoaded();
+  const { Socket } = net;
+  const restore = (value: unknown) =>
+    Object.defineProperty(net, 'Socket', { configurable: true, enumerable: true, writable: true, value });
+  Object.defineProperty(net, 'Socket', {
+    configurable: true,
+    enumerable: true,
+    get: () => {
+      if (isTlsLoaded()) {
+        restore(Socket);
+        hookLoaded();
+      }
+      return Socket;
+    },
+    set: restore,
+  });
+}
+
+function isTlsLoaded(): boolean {
+  const { moduleLoadList } = process as unknown as { moduleLoadList?: string[] };
+  return moduleLoadList?.some((name) => TLS_MODULES.includes(name)) ?? true;
+}
+
+function hookLoaded(): void {
   const loaded = require('node:tls') as typeof tls;
   const prototype = loaded.TLSSocket.prototype as unknown as { _wrapHandle: WrapHandle };
   const { _wrapHandle: wrapHandle } = prototype;
