@@ -211,6 +211,7 @@ async function tcpIdentity(addon) {
   assert.equal(addon.diagnoseTcp(false, loopback, 1, loopback, 1), null);
   assert.throws(() => addon.diagnoseTcp(false, new Uint8Array(17), 1, loopback, 1));
   assert.ok(addon.countTcpBytes(fd));
+  assert.equal(addon.isTcpClosed(fd), false);
   addon.resetOnClose(fd);
   socket.destroy();
   server.close();
