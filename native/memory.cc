@@ -202,7 +202,7 @@ Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
   return memory;
 }
 
-// Gives back what was taken of the quota, and throws.
+// Gives back what was taken of the quota, and fails.
 Napi::Value Refuse(Napi::Env env, int error, long taken) {
   MappingQuota::Give(taken);
   FailWith(env, error, "mmap");

@@ -150,7 +150,7 @@ function load(): Native {
 }
 
 /** The addon as it is used: its functions return what they fail with, and these throw it. Classes stay as they are. */
-export function throwing(addon: Native): Native {
+function throwing(addon: Native): Native {
   const calls = Object.entries(addon).map(([name, call]) => [name, /^[A-Z]/.test(name) ? call : orThrow(call)]);
   return Object.fromEntries(calls);
 }

@@ -180,7 +180,7 @@ export class Outgoing {
 
   /** Whether the peer has not read all that went through the ring. */
   get isUnread(): boolean {
-    return this.#writer === undefined ? this.#wasUnread : this.#unread() > this.#writer.position - this.#dataEnd;
+    return this.#writer === undefined ? this.#wasUnread : !this.#writer.hasRead(this.#dataEnd);
   }
 
   /**

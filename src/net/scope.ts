@@ -52,12 +52,7 @@ export function runAsCallback(handle: StreamHandle, run: () => void): void {
  * is beneath aborts the process for it.
  */
 export function runReporting(resource: AsyncResource | undefined, run: () => void): void {
-  let isDone = false;
-  const guarded = () => {
-    isDone = report(run);
-  };
-  if (resource === undefined) guarded();
-  else runInAsyncScope.call(resource, guarded);
+  const isDone = resource === undefined ? report(run) : runInAsyncScope.call(resource, report, undefined, run);
   if (isDone) report(runTicks);
 }
 
