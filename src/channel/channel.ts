@@ -203,7 +203,8 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   }
 
   /**
-   * Iterates over the messages; done at the end. Leaving the loop leaves the channel open.
+   * Iterates over the messages; done at the end. Leaving the loop leaves the channel open. This end does not answer
+   * the other's end before the loop has asked for the next message, so that its body can still send.
    * @throws ERR_SHMLOOP_BUSY when messages are taken in another way; ECONNRESET when the channel breaks
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
@@ -406,6 +407,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     const leave = () => {
       this.#taker = undefined;
       this.#endpoint.takesRegions = false;
+      this.#endpoint.isLooping = false;
     };
     const iterator: AsyncIterableIterator<T> = {
       next: () => this.#next(convert),
@@ -420,18 +422,20 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   }
 
   #next<T>(convert: (item: Item) => T): Promise<IteratorResult<T>> {
-    const message = this.#endpoint.isAwaited ? undefined : this.#endpoint.takeInTurn();
-    if (message !== undefined) return Promise.resolve({ value: convert(message), done: false });
-    if (this.#endpoint.isDrained) {
-      const { error } = this.#endpoint;
-      return error === undefined ? Promise.resolve({ value: undefined, done: true }) : Promise.reject(error);
+    const endpoint = this.#endpoint;
+    const give = (item: Item | undefined): IteratorResult<T> => {
+      endpoint.isLooping = item !== undefined;
+      return item === undefined ? { value: undefined, done: true } : { value: convert(item), done: false };
+    };
+    endpoint.isLooping = false;
+    const message = endpoint.isAwaited ? undefined : endpoint.takeInTurn();
+    if (message !== undefined) return Promise.resolve(give(message));
+    if (endpoint.isDrained) {
+      const { error } = endpoint;
+      return error === undefined ? Promise.resolve(give(undefined)) : Promise.reject(error);
     }
     return new Promise((resolve, reject) => {
-      this.#endpoint.wait({
-        resolve: (next) =>
-          resolve(next === undefined ? { value: undefined, done: true } : { value: convert(next), done: false }),
-        reject,
-      });
+      endpoint.wait({ resolve: (next) => resolve(give(next)), reject });
     });
   }
 

@@ -51,6 +51,8 @@ export class Endpoint implements PortHandler, Sink {
   #isAbandoned = false;
   /** Whether messages in regions are taken where they are. */
   takesRegions = false;
+  /** A loop over the messages has one, and did not ask for the next yet: it may still send, whatever the peer does. */
+  #isLooping = false;
   /** Bytes of messages in regions since the last turn. */
   #copiedBytes = 0;
   /** Pulls since the last turn. */
@@ -171,6 +173,11 @@ export class Endpoint implements PortHandler, Sink {
     this.#pulls++;
     this.#lookAgain();
     return this.#pull();
+  }
+
+  set isLooping(isLooping: boolean) {
+    this.#isLooping = isLooping;
+    if (!isLooping && this.#isEndDelivered) this.#wantMore();
   }
 
   /** Whether no message waits to be taken. */
@@ -367,7 +374,8 @@ export class Endpoint implements PortHandler, Sink {
   #release(id: number): void {
     if (this.outlet.isHeldUp()) this.lending.releases.add(id);
     else this.outlet.send(TYPE.release, id, NOTHING);
-    if (this.#isEndDelivered) this.#settle();
+    // Not at once: who releases a message may be about to send what came of it.
+    if (this.#isEndDelivered) this.#wantMore();
   }
 
   #released(id: number): void {
@@ -424,7 +432,7 @@ export class Endpoint implements PortHandler, Sink {
     const { receiver } = this;
     if (receiver?.isEnded && this.#intake.isEmpty && !this.#isEndDelivered) this.#deliverEnd();
     const isReceived = receiver === undefined || this.#isEndDelivered;
-    const isAtWork = this.responder.running > 0 || this.lending.inbox.held > 0;
+    const isAtWork = this.#isLooping || this.responder.running > 0 || this.lending.inbox.held > 0;
     if (isReceived && receiver !== undefined && this.answersEnd && !isAtWork) {
       this.outlet.end().catch(ignore);
     }

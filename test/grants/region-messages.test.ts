@@ -299,6 +299,23 @@ describe('what the receiver has of a message', () => {
     await Promise.all([released, closed(near), closed(other)]);
   });
 
+  test("can be answered in the turn in which it is released, although the sender's end came before", async () => {
+    const { channel, run } = await far.open(async (peer) => {
+      const ended = new Promise<void>((resolve) => peer.once('end', resolve));
+      let last: RegionMessage | undefined;
+      for await (const message of peer.regions()) last = message;
+      await ended;
+      last?.release();
+      return peer.send('answer');
+    });
+    using region = createRegion(SIZE);
+    void channel.sendRegion(region);
+    await channel.end();
+    const answers: string[] = [];
+    for await (const message of channel) answers.push(message.toString());
+    expect([answers, await run.result]).toEqual([['answer'], true]);
+  });
+
   test('is released by an end that sends no more', async () => {
     const [near, other] = await far.pair({ near: { allowHalfOpen: true } });
     void other.end();

@@ -11,7 +11,11 @@ const timeout = 1000;
 
 type Pull = (channel: Channel) => Promise<string | undefined>;
 
-const next: Pull = async (channel) => (await channel[Symbol.asyncIterator]().next()).value?.toString();
+async function next(channel: Channel): Promise<string | undefined> {
+  for await (const message of channel) return message.toString();
+  return undefined;
+}
+
 const receiveSync: Pull = async (channel) => channel.receiveSync(timeout)?.toString();
 
 describe.each([

@@ -85,6 +85,59 @@ export function closing(rig: Rig): void {
     await far.result;
   });
 
+  test.each(['iteration', 'regions'] as const)(
+    'what a loop (%s) sends in answer to the last message is delivered, although the end came before',
+    async (way) => {
+      const { channel, far } = await rig.open(
+        async (channel, { args }) => {
+          const ended = new Promise<void>((resolve) => channel.once('end', resolve));
+          const messages = args === 'regions' ? channel.regions() : channel;
+          for await (const message of messages) {
+            await ended;
+            if ('release' in message) message.release();
+            await new Promise(setImmediate);
+            channel.send('answer');
+          }
+        },
+        { args: way },
+      );
+      channel.send('last');
+      await channel.end();
+      const received: string[] = [];
+      for await (const message of channel) received.push(message.toString());
+      expect(received).toEqual(['answer']);
+      await far.result;
+    },
+  );
+
+  test('a loop that is left after the end ends the channel', async () => {
+    const { channel, far } = await rig.open(async (channel, { closed }) => {
+      const ended = new Promise<void>((resolve) => channel.once('end', resolve));
+      for await (const _ of channel) {
+        await ended;
+        break;
+      }
+      return closed(channel);
+    });
+    channel.send('last');
+    await channel.end();
+    expect(await closed(channel)).toBeUndefined();
+    expect(await far.result).toBeUndefined();
+  });
+
+  test('those who wait for two messages get the last one and the end, and the channel ends', async () => {
+    const { channel, far } = await rig.open(async (channel, { closed }) => {
+      const iterator = channel[Symbol.asyncIterator]();
+      const results = Promise.all([iterator.next(), iterator.next()]);
+      const over = closed(channel);
+      return [(await results).map(({ done }) => done), await over];
+    });
+    channel.send('last');
+    await channel.end();
+    expect(await closed(channel)).toBeUndefined();
+    expect(await far.result).toEqual([[false, true], undefined]);
+  });
+
   test('close cuts the other end off after what was published', async () => {
     const { channel, far } = await rig.open(async (channel, { told, describe }) => {
       await told();
