@@ -296,6 +296,10 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     else raw.readStop(this.tcp);
   }
 
+  pollSoon(): void {
+    this.port.activate();
+  }
+
   ranOutOfPatience(): void {
     this.#guard(() => this.#outgoing.overflow());
   }

@@ -11,8 +11,6 @@ const PATIENCE = 5;
 const MAX_PAYLOAD = 64 * 1024;
 /** As long as the reader keeps up no more of the ring than this is used, which stays in the caches. */
 const SHALLOW = 60 * 1024;
-/** And so many times more when a burst found no room for that. */
-const DEEPER = 4;
 /** Data is not cut into smaller frames than this, to fill what is left of the ring. */
 const CRUMB = 4096;
 /**
@@ -36,6 +34,8 @@ export interface OutgoingOwner {
   completed(request: StreamRequest, status: Status): void;
   /** There is something to wait for, or no longer. */
   waitingChanged(): void;
+  /** A turn is to come, although there is nothing to wait for. */
+  pollSoon(): void;
   /** The ring stayed full: {@link Outgoing.overflow} is due. */
   ranOutOfPatience(): void;
 }
@@ -64,8 +64,10 @@ export class Outgoing {
   readonly #capacity: number;
   readonly #maxPayload: number;
   readonly #offset = Buffer.alloc(OFFSET_LENGTH);
-  /** How much of the ring is used before the next write goes back to its beginning. */
+  /** How much of the ring is used before a write goes back to its beginning: twice what the reader was ever behind. */
   #depth = SHALLOW;
+  /** Nothing was written since the event loop went round. */
+  #isFresh = true;
   #via: 'tcp' | 'ring' = 'tcp';
   #isAllowed = false;
   #waiting: Waiting | undefined;
@@ -123,14 +125,13 @@ export class Outgoing {
     this.#rewind(length);
     const placed = this.#place(parts, length);
     const hasLeft = this.#publish();
+    this.#depth = Math.max(this.#depth, 2 * this.#behind());
     if (placed === length) return true;
     const waiting: Waiting = { request, parts: after(parts, placed), left: length - placed };
     if (hasLeft) return this.#toTcp(waiting);
     // It is this side's doing that there was no room: the kernel would have taken it.
-    const wasSkipUnread = this.#wasSkipUnread();
-    if (wasSkipUnread) this.#depth *= DEEPER;
     // What `exit` listeners write has no time to wait.
-    if (wasSkipUnread || domain.isExiting) {
+    if (this.#isSkipUnread() || domain.isExiting) {
       this.#put(TYPE.toTcp);
       this.#publish();
       return this.#toTcp(waiting);
@@ -139,8 +140,9 @@ export class Outgoing {
     return false;
   }
 
-  /** Goes on with what waits for room. @returns whether there was any */
+  /** In each turn: goes on with what waits for room. @returns whether there was any */
   advance(): boolean {
+    this.#isFresh = true;
     const waiting = this.#waiting;
     if (waiting === undefined || this.#writer === undefined) return false;
     checkWhole(waiting);
@@ -291,11 +293,17 @@ export class Outgoing {
     return frames.some(({ type }, i) => type === TYPE.toTcp && !(this.#via === 'ring' && i === last));
   }
 
-  /** Goes back to the beginning of the ring, if nothing is in it and so much fits before this place. */
+  /**
+   * Goes back to the beginning of the ring, if nothing is in it and so much fits before this place. Not within a
+   * burst: until the reader has passed the rest of the ring there is room only for as much as lies before.
+   */
   #rewind(length: number): void {
     const writer = this.#writer as RingWriter;
     const { offset } = writer;
+    const isFresh = this.#isFresh;
+    this.#isFresh = false;
     if (offset < this.#depth || length === 0) return;
+    if (!isFresh) return this.#owner.pollSoon();
     const needed = length + HEADER * Math.ceil(length / this.#maxPayload) + 2 * RESERVE;
     if (needed > offset || writer.observe() < this.#capacity) return;
     const rest = this.#capacity - offset - HEADER;
@@ -304,10 +312,19 @@ export class Outgoing {
     this.#skipEnd = writer.position;
   }
 
-  /** As of the last look, which found no room: the peer may have read it since. */
-  #wasSkipUnread(): boolean {
-    const { free, position } = this.#writer as RingWriter;
-    return this.#skipEnd > 0 && this.#capacity - free > position - this.#skipEnd;
+  /** Bytes since the last skip. */
+  get #sinceSkip(): number {
+    return this.#skipEnd > 0 ? (this.#writer as RingWriter).position - this.#skipEnd : Number.POSITIVE_INFINITY;
+  }
+
+  /** Bytes that the reader has not read, as of the last look, the skip left out. */
+  #behind(): number {
+    return this.#writer === undefined ? 0 : Math.min(this.#capacity - this.#writer.free, this.#sinceSkip);
+  }
+
+  /** As of the last look: the peer may have read it since. */
+  #isSkipUnread(): boolean {
+    return this.#capacity - (this.#writer as RingWriter).free > this.#sinceSkip;
   }
 
   /** Fills frames with as much as fits. @returns bytes placed */

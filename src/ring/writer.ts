@@ -61,7 +61,7 @@ export class RingWriter {
     return this.#position;
   }
 
-  /** Bytes that may be filled, as of the last look. */
+  /** Bytes that may be filled, as of the last look or publication. */
   get free(): number {
     return this.#free;
   }
@@ -144,7 +144,7 @@ export class RingWriter {
     if (length === 0) return;
     this.#unpublished = 0;
     const before = subtract(this.#control, WORD, length);
-    available(before, this.#capacity, this.#free + length, this.#capacity);
+    this.#free = available(before, this.#capacity, this.#free + length, this.#capacity) - length;
     this.#hasReaderLeft = hasReaderLeft(before);
     if (before & CONTROL.readerParked) wakeReader(this.#control, this.#notify);
   }

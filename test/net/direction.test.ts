@@ -42,6 +42,7 @@ class Direction {
         writeTcp: (parts, request) => this.#writeTcp(Buffer.concat(parts), request),
         completed: () => this.#done(),
         waitingChanged: () => this.#wake('writer'),
+        pollSoon: () => this.#wake('writer'),
         ranOutOfPatience: () => undefined,
       },
       this.#ring.writer,

@@ -25,6 +25,7 @@ function direct(capacity = PAGE) {
     isTakenAtOnce: false,
     completed: vi.fn(),
     waitingChanged: () => undefined,
+    pollSoon: vi.fn(),
     ranOutOfPatience: vi.fn(),
   };
   const outgoing = new Outgoing(owner, ring.writer, capacity);
@@ -120,65 +121,99 @@ test('a ring that stays full, and was broken, throws where its owner can hear of
 describe('as long as nothing lies in the ring', () => {
   const KIB = 1024;
 
-  /** Writes and reads so many messages one by one. @returns where in the ring they were written */
-  function talk(size: number, count: number, ringSize: number) {
-    const { ring, outgoing, overTcp } = direct(ringSize);
+  /** A direction whose reader reads all of it in `readAll`. */
+  function read(ringSize = 1024 * KIB) {
+    const direction = direct(ringSize);
+    const { writer, reader } = direction.ring;
+    const readAll = () => {
+      reader.take(reader.observe());
+      reader.release();
+    };
+    /** @returns where in the ring it ends */
+    const write = (size: number, seed = 1) => {
+      expect(direction.outgoing.write(request, [pattern(size, seed)], size)).toBe(true);
+      return writer.offset;
+    };
+    /** Writes 70 KiB that the reader reads at once, and lets a turn pass. */
+    const fillShallow = () => {
+      for (let i = 0; i < 7; i++) {
+        write(10 * KIB);
+        readAll();
+      }
+      direction.outgoing.advance();
+    };
+    return { ...direction, readAll, write, fillShallow };
+  }
+
+  /** Writes and reads so many messages one by one, each in a turn. @returns where in the ring they were written */
+  function talk(size: number, count: number) {
+    const { outgoing, overTcp, write, readAll } = read();
     const offsets: number[] = [];
     for (let i = 0; i < count; i++) {
-      expect(outgoing.write(request, [pattern(size, i)], size)).toBe(true);
-      offsets.push(ring.writer.offset);
-      ring.reader.take(ring.reader.observe());
-      ring.reader.release();
+      outgoing.advance();
+      offsets.push(write(size, i));
+      readAll();
     }
     expect(overTcp).toEqual([]);
     return offsets;
   }
 
   test('its first 64 KiB are used, and a message more', () => {
-    expect(Math.max(...talk(100, 5000, 1024 * KIB))).toBeLessThan(64 * KIB);
-    expect(Math.max(...talk(100 * KIB, 50, 1024 * KIB))).toBeLessThan(300 * KIB);
+    expect(Math.max(...talk(100, 5000))).toBeLessThan(64 * KIB);
+    expect(Math.max(...talk(100 * KIB, 50))).toBeLessThan(310 * KIB);
   });
 
   test('a write of nothing leaves nothing there', () => {
-    const { ring, outgoing } = direct(1024 * KIB);
-    expect(outgoing.write(request, [pattern(70 * KIB, 1)], 70 * KIB)).toBe(true);
-    ring.reader.take(ring.reader.observe());
-    ring.reader.release();
-    expect(outgoing.write(request, [], 0)).toBe(true);
+    const { ring, outgoing, write, fillShallow } = read();
+    fillShallow();
+    write(0);
     expect(ring.reader.observe()).toBe(0);
     expect(outgoing.isUnread).toBe(false);
   });
 
-  test('TCP takes at once what finds no room since the writer went back there, and the rest of the ring is next', () => {
-    const { ring, outgoing, owner, overTcp } = direct(1024 * KIB);
-    owner.isTakenAtOnce = true;
-    const [first, burst] = [pattern(70 * KIB, 1), pattern(40 * KIB, 2)];
-    const readAll = () => {
-      ring.reader.take(ring.reader.observe());
-      ring.reader.release();
-    };
-    expect(outgoing.write(request, [first], first.length)).toBe(true);
+  test('a burst does not go back to its beginning, and asks for a turn in which the next one may', () => {
+    const { outgoing, owner, write, readAll } = read();
+    for (let i = 1; i < 12; i++) {
+      expect(write(10 * KIB)).toBeGreaterThan(i * 10 * KIB);
+      readAll();
+    }
+    expect(owner.pollSoon).toHaveBeenCalled();
+    outgoing.advance();
+    expect(write(10 * KIB)).toBeLessThan(11 * KIB);
+  });
+
+  test('twice as much of it is used as the reader was ever behind', () => {
+    const { outgoing, overTcp, write, readAll } = read();
+    for (let i = 0; i < 5; i++) write(40 * KIB);
     readAll();
-    expect(outgoing.write(request, [burst], burst.length)).toBe(true);
-    expect(ring.writer.offset).toBeLessThan(50 * KIB);
-    expect(outgoing.write(request, [burst], burst.length)).toBe(true);
-    const placed = outgoing.ringBytes - first.length - burst.length;
+    for (let turn = 0; turn < 10; turn++) {
+      outgoing.advance();
+      for (let i = 0; i < 5; i++) expect(write(40 * KIB)).toBeLessThan(620 * KIB);
+      readAll();
+    }
+    expect(overTcp).toEqual([]);
+  });
+
+  test('TCP takes at once what finds no room since the writer went back there, and the rest of the ring is next', () => {
+    const { outgoing, owner, overTcp, write, readAll, fillShallow } = read();
+    owner.isTakenAtOnce = true;
+    const burst = pattern(40 * KIB, 2);
+    fillShallow();
+    expect(write(burst.length, 2)).toBeLessThan(50 * KIB);
+    write(burst.length, 2);
+    const placed = outgoing.ringBytes - 70 * KIB - burst.length;
     expect(overTcp).toEqual([{ bytes: burst.subarray(placed), request }]);
     expect(outgoing.isViaRing).toBe(false);
     readAll();
     expect(outgoing.enter()).toBe(true);
-    for (let i = 0; i < 10; i++) expect(outgoing.write(request, [burst], burst.length)).toBe(true);
+    for (let i = 0; i < 10; i++) write(burst.length, 2);
     expect(overTcp).toHaveLength(1);
     expect(owner.completed).not.toHaveBeenCalled();
   });
 
   test('a message that only fits what is left of it is written there', () => {
-    const { ring, outgoing } = direct(1024 * KIB);
-    for (const size of [70 * KIB, 900 * KIB]) {
-      expect(outgoing.write(request, [pattern(size, 1)], size)).toBe(true);
-      ring.reader.take(ring.reader.observe());
-      ring.reader.release();
-    }
-    expect(ring.writer.offset).toBeGreaterThan(970 * KIB);
+    const { write, fillShallow } = read();
+    fillShallow();
+    expect(write(900 * KIB)).toBeGreaterThan(970 * KIB);
   });
 });

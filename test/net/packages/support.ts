@@ -154,7 +154,7 @@ export function expectSwitched({ client, server }: Outcome<unknown>, count = 1):
 
 /**
  * Both carried most of so many bytes in rings. Not all: once a reader had taken everything, what follows begins at the
- * ring's start again, and until it has run for that it has room for 64 KiB only: TCP takes the rest of a burst.
+ * ring's start again, and until it has run for that there is little room: TCP takes the rest of a burst.
  */
 export function expectCarried({ client, server }: Outcome<unknown>, sent: number): void {
   expect(client.bytesShm).toBeGreaterThanOrEqual(sent / 2);
