@@ -1,5 +1,6 @@
 import { checkOptions } from './errors.js';
 import { domain, type WaitingMode } from './event/index.js';
+import { workingCopy } from './net/copies.js';
 import { changeSettings, type NetSettings } from './net/settings.js';
 
 /** What {@link configure} sets. */
@@ -17,6 +18,6 @@ export interface Configuration {
 export function configure(configuration: Configuration = {}): void {
   checkOptions(configuration);
   const { waiting, net } = configuration;
-  if (net !== undefined) changeSettings(net);
+  if (net !== undefined) (workingCopy()?.changeSettings ?? changeSettings)(net);
   if (waiting !== undefined) domain.waiting = waiting;
 }

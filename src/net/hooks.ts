@@ -4,6 +4,7 @@ import { native } from '../native.js';
 import { adopt, markSeen } from './accepted.js';
 import { bufferedBehind } from './buffered.js';
 import { connections } from './connection.js';
+import { claimWork } from './copies.js';
 import { facadeIfAwaited, hookStreamBase } from './facade.js';
 import { hookHandoff } from './handoff.js';
 import {
@@ -20,25 +21,23 @@ import { announcePort, withdrawPort } from './ports.js';
 import { captureRaw } from './raw.js';
 import { REASONS, type Reason } from './reasons.js';
 import { hookAsyncReset, rememberContext } from './scope.js';
-import { isPortAllowed, readEnvironment } from './settings.js';
+import { changeSettings, isPortAllowed, readEnvironment } from './settings.js';
 import { countConnection, startSummary } from './summary.js';
 import { connectionOf, kNativeBuffer, kUserBuffer } from './switched-tcp.js';
 import { hookTls } from './tls.js';
-import { setReason, setReasonForAll } from './transport.js';
+import { ownTransportOf, setReason, setReasonForAll } from './transport.js';
 import { listenForProposals } from './upgrade.js';
 import { watchConnected } from './watch.js';
 
 type ConnectMethod = (this: TcpHandle, request: ConnectRequest, address: string, port: number) => Status;
 
-let isInstalled = false;
-
 /**
  * Makes TCP connections of this thread switch to shared memory where they can. Where they cannot at all, says so
- * once in the debug log and leaves everything alone. Never throws.
+ * once in the debug log and leaves everything alone. Another copy of this package that was first does it for both.
+ * Never throws.
  */
 export function install(): void {
-  if (isInstalled) return;
-  isInstalled = true;
+  if (!claimWork({ transportOf: ownTransportOf, changeSettings })) return;
   const reason = prepare();
   if (reason !== undefined) {
     setReasonForAll(reason);

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { workingCopy } from './copies.js';
 import { tcpBeneath } from './facade.js';
 import type { StreamHandle, TcpHandle } from './internals.js';
 import type { Reason } from './reasons.js';
@@ -29,6 +30,10 @@ export function reasonOf(tcp: object): Reason {
  * @returns `'shm'` when they go through shared memory; else `'tcp'`, and the reason
  */
 export function transportOf(socket: Socket): Transport {
+  return (workingCopy()?.transportOf ?? ownTransportOf)(socket);
+}
+
+export function ownTransportOf(socket: Socket): Transport {
   const handle = (socket as unknown as { _handle?: StreamHandle | null })._handle;
   if (reasonForAll !== undefined) return { transport: 'tcp', reason: reasonForAll };
   if (!handle) return { transport: 'tcp', reason: socket.connecting ? 'connecting' : 'closed' };

@@ -22,6 +22,7 @@ export interface Tools<Args = unknown> {
   readonly net: typeof net;
   readonly once: typeof once;
   readonly tls: typeof import('node:tls');
+  readonly load: <Module>(module: string) => Promise<Module>;
   readonly logOf: (socket: net.Socket) => { log: unknown[]; closed: Promise<void> };
   readonly say: (value?: unknown) => void;
   readonly told: <T = unknown>() => Promise<T>;
