@@ -7,7 +7,7 @@ import type { Status, StreamRequest } from './internals.js';
 
 /** How long the ring may stay full before TCP takes what does not fit, in milliseconds. */
 const PATIENCE = 5;
-/** Longer data is published in frames of so many bytes, as many as are delivered at once. */
+/** Longer data is published in frames of so many bytes: the reader takes one while the next is filled. */
 const MAX_PAYLOAD = 64 * 1024;
 /** As long as the reader keeps up no more of the ring than this is used, which stays in the caches. */
 const SHALLOW = 60 * 1024;
