@@ -8,6 +8,7 @@ import { toBytes } from './bytes.js';
 import { Endpoint, type EndpointEvents } from './endpoint.js';
 import { TYPE } from './framing.js';
 import type { Grant, GrantInfo, GrantOptions } from './grants.js';
+import { Iteration } from './iteration.js';
 import { checkFlag, checkTimeout, type Limits } from './limits.js';
 import type { MapOptions, Mapping } from './mappings.js';
 import { tooLarge } from './outlet.js';
@@ -404,38 +405,9 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   }
 
   #iterate<T>(convert: (item: Item) => T): AsyncIterableIterator<T> {
-    const leave = () => {
+    return new Iteration(this.#endpoint, convert, () => {
       this.#taker = undefined;
       this.#endpoint.takesRegions = false;
-      this.#endpoint.isLooping = false;
-    };
-    const iterator: AsyncIterableIterator<T> = {
-      next: () => this.#next(convert),
-      return: async () => {
-        leave();
-        return { value: undefined, done: true };
-      },
-      [Symbol.asyncIterator]: () => iterator,
-      [Symbol.asyncDispose]: async () => leave(),
-    } as AsyncIterableIterator<T>;
-    return iterator;
-  }
-
-  #next<T>(convert: (item: Item) => T): Promise<IteratorResult<T>> {
-    const endpoint = this.#endpoint;
-    const give = (item: Item | undefined): IteratorResult<T> => {
-      endpoint.isLooping = item !== undefined;
-      return item === undefined ? { value: undefined, done: true } : { value: convert(item), done: false };
-    };
-    endpoint.isLooping = false;
-    const message = endpoint.isAwaited ? undefined : endpoint.takeInTurn();
-    if (message !== undefined) return Promise.resolve(give(message));
-    if (endpoint.isDrained) {
-      const { error } = endpoint;
-      return error === undefined ? Promise.resolve(give(undefined)) : Promise.reject(error);
-    }
-    return new Promise((resolve, reject) => {
-      endpoint.wait({ resolve: (next) => resolve(give(next)), reject });
     });
   }
 

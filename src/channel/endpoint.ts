@@ -206,6 +206,11 @@ export class Endpoint implements PortHandler, Sink {
     this.#wantMore();
   }
 
+  /** Gives it nothing after all. */
+  forget(waiter: Waiter): void {
+    this.#intake.forget(waiter);
+  }
+
   /** Does what a turn of the domain would do: for blocking calls, whose event loop does not turn. */
   settle(): void {
     this.#deliver();
@@ -310,7 +315,7 @@ export class Endpoint implements PortHandler, Sink {
     this.port.release();
     this.requests.rejectAll(reason);
     this.responder.abortAll();
-    this.#intake.end(error);
+    this.#intake.end();
     // Later, as Node's own do: never from within the call that closed it.
     process.nextTick(() => {
       const events = this.#events?.deref();

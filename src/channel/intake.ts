@@ -6,11 +6,8 @@ const PULL_MESSAGES = 256;
 /** Bytes set aside while only requests or replies are wanted; beyond, these wait behind the messages in the ring. */
 const ASIDE_BYTES = 1024 * 1024;
 
-/** Settles a promise of the next message; nothing is the end. */
-export interface Waiter {
-  resolve(message: Item | undefined): void;
-  reject(error: Error): void;
-}
+/** Takes the next message; nothing is the end. */
+export type Waiter = (message: Item | undefined) => void;
 
 /**
  * The messages that were received and not yet taken, in private memory, and who
@@ -44,6 +41,11 @@ export class Intake {
   /** Gives the next message to `waiter`, after those who asked before. */
   await(waiter: Waiter): void {
     this.#waiters.push(waiter);
+  }
+
+  /** Gives nothing to `waiter`, which waits. */
+  forget(waiter: Waiter): void {
+    this.#waiters.remove((other) => other === waiter);
   }
 
   /** @param isAwaited whether somebody waits for what may come behind messages that nobody takes */
@@ -101,15 +103,12 @@ export class Intake {
     const before = this.#messages.length;
     while (this.push !== undefined && !this.isEmpty) this.push(this.take() as Buffer);
     while (this.show !== undefined && !this.isEmpty) this.show(this.take() as Buffer);
-    while (this.isAwaited && !this.isEmpty) this.#waiters.shift()?.resolve(this.takeItem());
+    while (this.isAwaited && !this.isEmpty) this.#waiters.shift()?.(this.takeItem());
     return this.#messages.length < before;
   }
 
   /** No more comes: tells those who wait. */
-  end(error?: Error): void {
-    for (const waiter of this.#waiters.clear()) {
-      if (error === undefined) waiter.resolve(undefined);
-      else waiter.reject(error);
-    }
+  end(): void {
+    for (const waiter of this.#waiters.clear()) waiter(undefined);
   }
 }

@@ -139,6 +139,28 @@ export function receiving(rig: Rig): void {
     expect(received).toEqual(numbers(10));
   });
 
+  test('a loop that is left while it waits is over, and the next message is not its', async () => {
+    const { channel, far } = await rig.open(sendNumbers);
+    const iterator = channel.regions();
+    const waiting = [iterator.next(), iterator.next()];
+    await iterator.return?.();
+    far.tell(2);
+    far.tell(0);
+    const received: string[] = [];
+    for await (const message of channel) received.push(message.toString());
+    expect(received).toEqual(numbers(2));
+    for (const result of [...waiting, iterator.next()]) expect(await result).toEqual({ value: undefined, done: true });
+  });
+
+  test('a channel whose loop is over can be listened to, or iterated again, to the same end', async () => {
+    const { channel, far } = await rig.open(sendNumbers);
+    far.tell(0);
+    const closed = once(channel, 'close');
+    for (let i = 0; i < 2; i++) for await (const message of channel) throw new Error(`${message}`);
+    await closed;
+    channel.on('message', () => undefined);
+  });
+
   test('iteration can start before there is anything, and be called ahead', async () => {
     const { channel, far } = await rig.open(sendNumbers);
     const iterator = channel[Symbol.asyncIterator]();
