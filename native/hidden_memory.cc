@@ -12,10 +12,10 @@ bool IsKnown(Napi::Env env) {
 
 }  // namespace
 
-HiddenMemory::HiddenMemory(Napi::Env env) : env_(env), is_possible_(IsKnown(env)) {}
+HiddenMemory::HiddenMemory(Napi::Env env) : Sentinel(env), is_possible_(IsKnown(env)) {}
 
 bool HiddenMemory::Hide(int64_t length) {
-  if (!is_possible_ || !PutSentinel()) return false;
+  if (!is_possible_ || !Put()) return false;
   Count(length);
   return true;
 }
@@ -24,27 +24,7 @@ void HiddenMemory::Show(int64_t length) {
   if (is_possible_) Count(-length);
 }
 
-bool HiddenMemory::PutSentinel() {
-  auto* self = new std::shared_ptr<HiddenMemory>(shared_from_this());
-  auto finalize = [](Napi::Env, void* data) {
-    auto* self = static_cast<std::shared_ptr<HiddenMemory>*>(data);
-    // One that was replaced is merely collected.
-    if ((*self)->sentinel_data_ == data) (*self)->ShowAll();
-    delete self;
-  };
-  Napi::ArrayBuffer sentinel = Napi::ArrayBuffer::New(env_, self, 1, finalize);
-  // A worker that is being terminated gets no more objects.
-  if (sentinel.IsEmpty()) {
-    delete self;
-    return false;
-  }
-  sentinel_data_ = self;
-  sentinel_ = Napi::Persistent(sentinel);
-  sentinel_.SuppressDestruct();
-  return true;
-}
-
-void HiddenMemory::ShowAll() {
+void HiddenMemory::BuffersEnd() {
   Count(-length_);
   is_possible_ = false;
 }

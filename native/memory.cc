@@ -57,6 +57,9 @@ struct Mapping {
   long count;
   // Held while V8 does not count it.
   napi_ref hidden = nullptr;
+  // The ArrayBuffer that it was made with, held weakly.
+  napi_ref memory = nullptr;
+  std::shared_ptr<LiveMappings> live = nullptr;
 
   void Hide(Napi::ArrayBuffer memory) {
     if (hidden != nullptr) return;
@@ -72,6 +75,27 @@ struct Mapping {
     napi_delete_reference(env, hidden);
     hidden = nullptr;
   }
+  void Track(Napi::ArrayBuffer buffer) {
+    if (napi_create_reference(buffer.Env(), buffer, 0, &memory) != napi_ok) return;
+    live = Instance::Get(buffer.Env())->live_mappings;
+    live->Add(this);
+  }
+  void Forget(Napi::Env env) {
+    if (live == nullptr) return;
+    live->Remove(this);
+    live = nullptr;
+    napi_delete_reference(env, memory);
+  }
+  // The application has moved the memory elsewhere.
+  bool IsTaken(napi_env env) {
+    napi_value buffer = nullptr;
+    bool is_detached = true;
+    if (napi_get_reference_value(env, memory, &buffer) != napi_ok || buffer == nullptr) return true;
+    napi_is_detached_arraybuffer(env, buffer, &is_detached);
+    return is_detached;
+  }
+  // It stays mapped as long as this process lives.
+  void Leave() { address = nullptr; }
   void Unmap() {
     if (address == nullptr) return;
     munmap(address, length);
@@ -79,6 +103,17 @@ struct Mapping {
     address = nullptr;
   }
 };
+
+void LiveMappings::Add(Mapping* mapping) {
+  mappings_.insert(mapping);
+  Put();
+}
+
+void LiveMappings::BuffersEnd() {
+  for (Mapping* mapping : mappings_) {
+    if (mapping->address != nullptr && mapping->IsTaken(env_)) mapping->Leave();
+  }
+}
 
 namespace {
 
@@ -177,7 +212,8 @@ Napi::Value SealMemory(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-void Finalize(Napi::Env, void*, Held* held) {
+void Finalize(Napi::Env env, void*, Held* held) {
+  (*held)->Forget(env);
   (*held)->Unmap();
   delete held;
 }
@@ -193,6 +229,7 @@ Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
     Finalize(env, address, held);
     return memory;
   }
+  mapping->Track(memory);
   held = new Held(mapping);
   auto forget = [](napi_env, void* data, void*) { delete static_cast<Held*>(data); };
   if (napi_type_tag_object(env, memory, &kMappingTag) != napi_ok ||

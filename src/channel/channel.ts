@@ -61,6 +61,8 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     this.emit('message', message);
   };
   #taker: Taker | undefined;
+  /** Loops over the messages that were not left. */
+  #loops = 0;
   #stream: ChannelStream | undefined;
   #isEndedHere = false;
 
@@ -205,7 +207,8 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
 
   /**
    * Iterates over the messages; done at the end. Leaving the loop leaves the channel open. This end does not answer
-   * the other's end before the loop has asked for the next message, so that its body can still send.
+   * the other's end before the loop has asked for the next message, or was left, so that its body can still send.
+   * Who calls `next()` by hand is to call `return()` as well.
    * @throws ERR_SHMLOOP_BUSY when messages are taken in another way; ECONNRESET when the channel breaks
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
@@ -348,11 +351,10 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    */
   close(): Promise<void> {
     this.#isEndedHere = true;
-    if (this.closed) return Promise.resolve();
-    const closed = new Promise<void>((resolve) => this.once('close', () => resolve()));
+    const closed = this.closed ? undefined : new Promise<void>((resolve) => this.once('close', () => resolve()));
     this.#endpoint.close();
     this.#stream?.destroy();
-    return closed;
+    return closed ?? Promise.resolve();
   }
 
   /** {@link end}, without what is reserved and not committed, then {@link close}: for `await using`. */
@@ -405,7 +407,9 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   }
 
   #iterate<T>(convert: (item: Item) => T): AsyncIterableIterator<T> {
+    this.#loops++;
     return new Iteration(this.#endpoint, convert, () => {
+      if (--this.#loops > 0) return;
       this.#taker = undefined;
       this.#endpoint.takesRegions = false;
     });

@@ -51,8 +51,8 @@ export class Endpoint implements PortHandler, Sink {
   #isAbandoned = false;
   /** Whether messages in regions are taken where they are. */
   takesRegions = false;
-  /** A loop over the messages has one, and did not ask for the next yet: it may still send, whatever the peer does. */
-  #isLooping = false;
+  /** Loops over the messages that have one, and did not ask for the next yet: they may still send, whatever the peer does. */
+  #loops = 0;
   /** Bytes of messages in regions since the last turn. */
   #copiedBytes = 0;
   /** Pulls since the last turn. */
@@ -175,9 +175,10 @@ export class Endpoint implements PortHandler, Sink {
     return this.#pull();
   }
 
-  set isLooping(isLooping: boolean) {
-    this.#isLooping = isLooping;
-    if (!isLooping && this.#isEndDelivered) this.#wantMore();
+  /** A loop has a message, or asks for the next one. */
+  loopChanged(change: 1 | -1): void {
+    this.#loops += change;
+    if (this.#loops === 0 && this.#isEndDelivered) this.#wantMore();
   }
 
   /** Whether no message waits to be taken. */
@@ -300,6 +301,7 @@ export class Endpoint implements PortHandler, Sink {
   /** Nobody holds the channel any more: it ends once nobody waits for anything of it. */
   abandon(): void {
     this.#isAbandoned = true;
+    this.#intake.clear();
     this.#settle();
   }
 
@@ -437,7 +439,7 @@ export class Endpoint implements PortHandler, Sink {
     const { receiver } = this;
     if (receiver?.isEnded && this.#intake.isEmpty && !this.#isEndDelivered) this.#deliverEnd();
     const isReceived = receiver === undefined || this.#isEndDelivered;
-    const isAtWork = this.#isLooping || this.responder.running > 0 || this.lending.inbox.held > 0;
+    const isAtWork = this.#loops > 0 || this.responder.running > 0 || this.lending.inbox.held > 0;
     if (isReceived && receiver !== undefined && this.answersEnd && !isAtWork) {
       this.outlet.end().catch(ignore);
     }

@@ -33,7 +33,7 @@ export interface InboxHooks {
 /** The messages whose parts are in regions of the other end's. */
 export class Inbox {
   readonly #port: Port;
-  readonly #hooks: InboxHooks;
+  #hooks: InboxHooks;
   readonly #maxMessageSize: number;
   readonly #regions = new Map<number, Cached>();
   readonly #passed: { count: number };
@@ -110,8 +110,13 @@ export class Inbox {
     return pending && this.receive(pending.id, pending.payload);
   }
 
-  /** The channel is over: what no message is in is let go of now, and the rest with the last message in it. */
-  close(): void {
+  /**
+   * The channel is over: what no message is in is let go of now, and the rest with the last message in it.
+   * @param hooks from now on. What is still to be released must not hold the messages that nobody has taken: these
+   * are released when they are collected
+   */
+  close(hooks: InboxHooks): void {
+    this.#hooks = hooks;
     this.#isClosed = true;
     this.#pending = undefined;
     for (const [id, cached] of this.#regions) this.#settle(id, cached);

@@ -68,7 +68,8 @@ export class Lending {
   close(reason: Error): void {
     this.grants.close();
     this.mappings.close(reason);
-    this.inbox.close();
+    this.releases.close();
+    this.inbox.close({ release: (id) => this.releases.add(id), arrived: () => undefined });
   }
 
   /** Whatever is no id of a message that was sent is refused. */

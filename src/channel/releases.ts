@@ -8,7 +8,7 @@ const MAX_WAITING = 65_536;
 /** Tells by the control socket which messages were released: one at a time, and many where it does not keep up. */
 export class Releases {
   readonly #port: Port;
-  readonly #freed: () => void;
+  #freed: () => void;
   readonly #waiting: number[] = [];
   #isTelling = false;
 
@@ -21,6 +21,11 @@ export class Releases {
   /** Whether more may be added: a peer that does not hear of them shall not make this end hold ever more. */
   get hasRoom(): boolean {
     return this.#waiting.length < MAX_WAITING;
+  }
+
+  /** Nobody wants to hear of room any more. */
+  close(): void {
+    this.#freed = () => undefined;
   }
 
   add(id: number): void {
