@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { inspect } from 'node:util';
 
 /** Every code of a {@link ShmloopError}, with what it means. `docs/errors.md` lists the same. */
 export const ERROR_CODES = {
@@ -41,9 +42,17 @@ export class ShmloopError extends Error {
   }
 }
 
-/** An argument has the wrong type, or is out of range. */
-export function invalid(message: string): ShmloopError {
-  return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', message);
+/**
+ * An argument has the wrong type, or is out of range. Also as a template, with what came from the caller: a symbol, or
+ * what has no prototype, would throw in another one.
+ */
+export function invalid(message: string | TemplateStringsArray, ...values: unknown[]): ShmloopError {
+  const text = typeof message === 'string' ? message : String.raw({ raw: message }, ...values.map(shown));
+  return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', text);
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : inspect(value);
 }
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is an object */
@@ -61,7 +70,7 @@ export function checkSignal(signal: unknown): void {
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is one of the choices */
 export function checkChoice(name: string, value: unknown, choices: readonly unknown[]): void {
-  if (!choices.includes(value)) throw invalid(`${name} is one of ${choices.join(', ')}, not ${value}`);
+  if (!choices.includes(value)) throw invalid`${name} is one of ${choices.join(', ')}, not ${value}`;
 }
 
 /** An error of Node's own shape, for what programs know from sockets: ECONNREFUSED, EADDRINUSE, ECONNRESET, EPIPE. */

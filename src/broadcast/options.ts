@@ -40,7 +40,7 @@ export function checkPublishOptions(options: PublishOptions): Publishing {
   const { policy = DEFAULTS.policy, capacity = DEFAULTS.capacity, timeout = DEFAULTS.timeout } = options;
   checkChoice('policy', policy, POLICIES);
   if (!Number.isInteger(capacity) || !isCapacity(capacity)) {
-    throw invalid(`capacity is a power of two from 4096 to 67108864, not ${capacity}`);
+    throw invalid`capacity is a power of two from 4096 to 67108864, not ${capacity}`;
   }
   checkTimeout(timeout);
   return { policy, capacity, timeout };

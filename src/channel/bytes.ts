@@ -4,5 +4,5 @@ import { invalid } from '../errors.js';
 export function toBytes(data: unknown): Uint8Array {
   if (data instanceof Uint8Array) return data;
   if (typeof data === 'string') return Buffer.from(data);
-  throw invalid(`a message is a Uint8Array or a string, not ${typeof data}`);
+  throw invalid`a message is a Uint8Array or a string, not ${typeof data}`;
 }

@@ -128,7 +128,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    * @throws as {@link send}
    */
   reserve(length: number): Buffer | null {
-    if (!Number.isInteger(length) || length < 0) throw invalid(`a length is a non-negative integer, not ${length}`);
+    if (!Number.isInteger(length) || length < 0) throw invalid`a length is a non-negative integer, not ${length}`;
     this.#checkSend(length);
     if (length > this.maxReservation) throw tooLarge(length, this.maxReservation);
     return this.#endpoint.outlet.reserve(length) ?? null;
@@ -149,7 +149,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     if (sender === undefined || !sender.isReserved) throw new ShmloopError('ERR_SHMLOOP_BUSY', 'nothing is reserved');
     const bytes = length ?? sender.reserved;
     if (!Number.isInteger(bytes) || bytes < 0 || bytes > sender.reserved) {
-      throw invalid(`of ${sender.reserved} reserved bytes, ${bytes} cannot be sent`);
+      throw invalid`of ${sender.reserved} reserved bytes, ${bytes} cannot be sent`;
     }
     if (this.closed || this.#endpoint.port.isPeerGone) return;
     this.#endpoint.outlet.commit(bytes);

@@ -9,7 +9,7 @@ import type { Limits } from './limits.js';
 import { Outlet, tooLarge } from './outlet.js';
 import type { Outgoing } from './parts.js';
 import { Receiver, type Sink } from './receiver.js';
-import { type Item, privateCopy, type RegionMessage } from './region-message.js';
+import { Copying, type Item, privateCopy, type RegionMessage } from './region-message.js';
 import { type RequestOptions, Requests } from './requests.js';
 import { Responder } from './responder.js';
 
@@ -55,6 +55,8 @@ export class Endpoint implements PortHandler, Sink {
   #loops = 0;
   /** Bytes of messages in regions since the last turn. */
   #copiedBytes = 0;
+  /** A message too large to be copied in one turn; what comes behind it waits. */
+  #copying: Copying | undefined;
   /** Pulls since the last turn. */
   #pulls = 0;
   /** The last poll found nothing, and nothing changed since but, perhaps, the rings. */
@@ -161,7 +163,7 @@ export class Endpoint implements PortHandler, Sink {
     this.receiver.isPooled = false;
     this.#copiedBytes = 0;
     this.#lookAgain();
-    const message = this.#takeOne() ?? this.#pull();
+    const message = this.#takeOne() ?? this.#pull() ?? this.#copyOn(Number.POSITIVE_INFINITY);
     this.receiver.isPooled = true;
     return message && privateCopy(message);
   }
@@ -198,7 +200,11 @@ export class Endpoint implements PortHandler, Sink {
 
   /** Whether all messages were taken, and no more will come. */
   get isDrained(): boolean {
-    return this.#intake.isEmpty && (this.#isClosed || this.receiver === undefined || this.receiver.isEnded);
+    return (
+      this.#intake.isEmpty &&
+      this.#copying === undefined &&
+      (this.#isClosed || this.receiver === undefined || this.receiver.isEnded)
+    );
   }
 
   /** Gives the next message to `waiter` when it comes. */
@@ -226,6 +232,12 @@ export class Endpoint implements PortHandler, Sink {
     this.#copiedBytes = 0;
     try {
       if (this.#isQuiet && !this.#hasNews()) return false;
+      if (this.#copying !== undefined) {
+        worked = true;
+        this.#copiedBytes = COPIED_A_TURN;
+        const copied = this.#copyOn(COPIED_A_TURN);
+        if (copied !== undefined) this.#intake.add(copied);
+      }
       if (this.receiver?.fill()) worked = true;
       if (this.outlet.advance()) worked = true;
     } catch (error) {
@@ -245,7 +257,7 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   arm(): boolean {
-    if (this.#isInterrupted) return false;
+    if (this.#isInterrupted || this.#copying !== undefined) return false;
     this.#copiedBytes = 0;
     try {
       if (this.receiver !== undefined && !this.receiver.park('event')) return false;
@@ -273,8 +285,7 @@ export class Endpoint implements PortHandler, Sink {
   // --- Sink: called while the ring is being read, so nothing here runs code of the application
 
   accepts(type: number): boolean {
-    if (this.lending.inbox.isPending && (type === TYPE.message || type === TYPE.region || type === TYPE.end))
-      return false;
+    if (this.#isBehind && (type === TYPE.message || type === TYPE.region || type === TYPE.end)) return false;
     if (type === TYPE.region && !this.#acceptsRegion()) return false;
     if (type === TYPE.message || type === TYPE.region) return this.#intake.accepts(this.#isAwaited());
     if (type === TYPE.request) return this.#acceptsRequest();
@@ -294,14 +305,14 @@ export class Endpoint implements PortHandler, Sink {
 
   /** Closes now: what is in the ring already can still be read at the other end, what waits for room is lost. */
   close(): void {
-    this.#intake.clear();
+    this.#dropReceived();
     this.finish();
   }
 
   /** Nobody holds the channel any more: it ends once nobody waits for anything of it. */
   abandon(): void {
     this.#isAbandoned = true;
-    this.#intake.clear();
+    this.#dropReceived();
     this.#settle();
   }
 
@@ -332,6 +343,17 @@ export class Endpoint implements PortHandler, Sink {
     return this.receiver?.isReady() === true || this.outlet.hasRoom();
   }
 
+  #dropReceived(): void {
+    this.#intake.clear();
+    this.#copying?.drop();
+    this.#copying = undefined;
+  }
+
+  /** Whether a message that was received is not there yet: messages that come behind it wait. */
+  get #isBehind(): boolean {
+    return this.lending.inbox.isPending || this.#copying !== undefined;
+  }
+
   #acceptsRegion(): boolean {
     return this.lending.releases.hasRoom && (this.takesRegions || this.#copiedBytes < COPIED_A_TURN);
   }
@@ -358,6 +380,10 @@ export class Endpoint implements PortHandler, Sink {
 
   #receiveRegion(message: RegionMessage | undefined): void {
     if (message === undefined) return;
+    if (!this.takesRegions && message.length > COPIED_A_TURN) {
+      this.#copying = new Copying(message);
+      return;
+    }
     this.#copiedBytes += message.length;
     // Polling on within the turn would copy as much again.
     if (this.#copiedBytes >= COPIED_A_TURN) domain.yieldSoon();
@@ -392,8 +418,19 @@ export class Endpoint implements PortHandler, Sink {
     domain.yieldSoon();
   }
 
+  /** Copies on what is being copied, up to so many bytes. @returns the copy when it is done */
+  #copyOn(bytes: number): Buffer | undefined {
+    const copying = this.#copying;
+    if (copying === undefined) return undefined;
+    // Polling on within the turn would copy as much again.
+    domain.yieldSoon();
+    if (!copying.advance(bytes)) return undefined;
+    this.#copying = undefined;
+    return copying.copy;
+  }
+
   #takeOne(): Buffer | undefined {
-    if (this.lending.inbox.isPending) return undefined;
+    if (this.#isBehind) return undefined;
     try {
       return this.receiver?.takeOnly();
     } catch (error) {
@@ -453,6 +490,7 @@ export class Endpoint implements PortHandler, Sink {
     if (isReceived) return this.finish(this.#isCut ? this.#reset() : undefined);
     // The end is here, and comes after the messages that nobody has taken yet.
     if (this.receiver?.isEnded) return;
+    if (this.#copying !== undefined) return this.#wantMore();
     if (this.lending.inbox.isPending) return this.finish(this.#reset());
     try {
       if (this.receiver?.isEmpty()) this.finish(this.#reset());

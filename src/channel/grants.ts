@@ -152,7 +152,7 @@ export class Grants {
   grant(region: SharedRegion, options: GrantOptions): Grant {
     const { sharing } = checkRegion(region);
     const { access = accessOf(sharing) } = options;
-    if (access !== 'read' && access !== 'write') throw invalid(`access is 'read' or 'write', not ${access}`);
+    if (access !== 'read' && access !== 'write') throw invalid`access is 'read' or 'write', not ${access}`;
     if (access !== accessOf(sharing)) {
       throw refused(`a region that is ${describe(region)} cannot be granted for '${access}'`);
     }
@@ -292,10 +292,11 @@ function checkRegion(region: SharedRegion) {
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is within the region, and not empty */
 export function checkRange(region: { readonly length: number }, range: { offset?: number; length?: number }) {
-  const { offset = 0, length = region.length - offset } = range;
+  const { offset = 0 } = range;
+  const { length = Number.isInteger(offset) ? region.length - offset : 0 } = range;
   const isRange = Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 1;
   if (!isRange || length > region.length - offset) {
-    throw invalid(`of ${region.length} bytes, there are no ${length} from ${offset} on`);
+    throw invalid`of ${region.length} bytes, there are no ${length} from ${offset} on`;
   }
   return { offset, length };
 }

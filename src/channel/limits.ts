@@ -28,10 +28,10 @@ export function limitsOf(options: ChannelOptions): Limits {
   checkOptions(options);
   const { ringSize, maxMessageSize, allowHalfOpen } = { ...DEFAULTS, ...withoutUndefined(options) };
   if (!Number.isInteger(ringSize) || !isCapacity(ringSize)) {
-    throw invalid(`ringSize is a power of two from 4096 to 67108864, not ${ringSize}`);
+    throw invalid`ringSize is a power of two from 4096 to 67108864, not ${ringSize}`;
   }
   if (!Number.isInteger(maxMessageSize) || maxMessageSize < 0 || maxMessageSize > MAX_MESSAGE_SIZE) {
-    throw invalid(`maxMessageSize is an integer from 0 to ${MAX_MESSAGE_SIZE}, not ${maxMessageSize}`);
+    throw invalid`maxMessageSize is an integer from 0 to ${MAX_MESSAGE_SIZE}, not ${maxMessageSize}`;
   }
   checkFlag('allowHalfOpen', allowHalfOpen);
   return { ringSize, maxMessageSize, allowHalfOpen };
@@ -39,12 +39,12 @@ export function limitsOf(options: ChannelOptions): Limits {
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is a boolean */
 export function checkFlag(name: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw invalid(`${name} is a boolean`);
+  if (typeof value !== 'boolean') throw invalid`${name} is a boolean`;
 }
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT unless it is a number of milliseconds; infinity is no limit */
 export function checkTimeout(timeout: unknown): void {
-  if (typeof timeout !== 'number' || !(timeout >= 0)) throw invalid(`a timeout is in milliseconds, not ${timeout}`);
+  if (typeof timeout !== 'number' || !(timeout >= 0)) throw invalid`a timeout is in milliseconds, not ${timeout}`;
 }
 
 function withoutUndefined<T extends object>(options: T): Partial<T> {

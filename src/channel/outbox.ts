@@ -34,7 +34,7 @@ export class Outbox {
    * @throws ERR_SHMLOOP_INVALID_ARGUMENT, ERR_SHMLOOP_GRANT, ERR_SHMLOOP_CLOSED, ERR_SHMLOOP_POOL
    */
   add(parts: readonly Outgoing[]): { id: number; payload: Buffer; released: Promise<void> } {
-    if (parts.length < 1 || parts.length > PARTS.maxParts) throw invalid(`a message has 1 to ${PARTS.maxParts} parts`);
+    if (parts.length < 1 || parts.length > PARTS.maxParts) throw invalid`a message has 1 to ${PARTS.maxParts} parts`;
     const entries: Entry[] = [];
     const payload = encodeParts(parts, (region) => {
       const entry = this.#entryOf(region);

@@ -123,6 +123,15 @@ export class Responder {
 }
 
 function describe(error: unknown): Buffer {
+  try {
+    return plain(error);
+  } catch {
+    // What was thrown cannot even be looked at.
+    return plain('an error that cannot be described');
+  }
+}
+
+function plain(error: unknown): Buffer {
   const thrown = error instanceof Error ? error : { name: 'Error', message: asText(error) };
   const code: unknown = codeOf(error);
   const isPlain = typeof code === 'string' || typeof code === 'number';

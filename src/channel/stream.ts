@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import { ShmloopError } from '../errors.js';
 import type { Channel } from './channel.js';
 import type { Endpoint } from './endpoint.js';
 import { TYPE } from './framing.js';
@@ -8,6 +9,7 @@ import { TYPE } from './framing.js';
  * frame, so that nothing is put together again at the other end.
  */
 export class ChannelStream extends Duplex {
+  readonly #channel: Channel;
   readonly #endpoint: Endpoint;
 
   constructor(channel: Channel, endpoint: Endpoint) {
@@ -17,6 +19,7 @@ export class ChannelStream extends Duplex {
       writable: channel.canSend,
     };
     super(options);
+    this.#channel = channel;
     this.#endpoint = endpoint;
     if (endpoint.isClosed && endpoint.error !== undefined) this.destroy(endpoint.error);
     else if (endpoint.isEndDelivered || endpoint.isClosed) this.push(null);
@@ -39,7 +42,9 @@ export class ChannelStream extends Duplex {
 
   override _write(chunk: Uint8Array, _encoding: string, callback: (error?: Error | null) => void): void {
     const { outlet, port } = this.#endpoint;
-    const step = (outlet.sender?.maxPayload ?? 0) || chunk.length;
+    if (outlet.isEnding) return callback(new ShmloopError('ERR_SHMLOOP_CLOSED', 'this end of the channel has ended'));
+    // Of a channel whose peer takes only empty messages nothing can be cut: that is for the peer to refuse.
+    const step = this.#channel.maxReservation || chunk.length;
     for (let at = 0; at < chunk.length; at += step) {
       outlet.send(TYPE.message, 0, step >= chunk.length ? chunk : chunk.subarray(at, at + step));
     }
@@ -48,7 +53,7 @@ export class ChannelStream extends Duplex {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    this.#endpoint.outlet.end().then(() => callback(), callback);
+    this.#channel.end().then(() => callback(), callback);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -166,7 +166,7 @@ export class Link implements Pollable, PortLink {
     port.isReleased = true;
     port.handler = undefined;
     this.#hot.remove(port);
-    this.#control.send({ kind: 'closed', port: port.peerPort, reason: port.isPeerRingLost ? 'resources' : 'none' });
+    this.#control.send({ kind: 'closed', port: port.peerPort, reason: port.isPeerRingUsable ? 'none' : 'resources' });
     if (port.isPeerGone || this.#isClosed) this.#free(port);
   }
 

@@ -99,6 +99,11 @@ export class Port {
     this.link.activate(this);
   }
 
+  /** Whether another channel can write the peer's ring: its memory is here, and nobody else's. */
+  get isPeerRingUsable(): boolean {
+    return !this.isPeerRingLost && this.peerRing?.memory.region.isTaken !== true;
+  }
+
   /** Lets go of both rings, once nothing {@link hold}s them; the handler is not called again. */
   release(): void {
     if (this.isReleased || this.#isLeaving) return;

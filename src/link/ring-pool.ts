@@ -48,8 +48,12 @@ export class RingPool {
     return { ring: { id: this.#nextId++, memory }, descriptor };
   }
 
-  /** Takes back a ring that nobody writes any more. @returns false when there are enough */
+  /**
+   * Takes back a ring that nobody writes any more.
+   * @returns false when there are enough, or the application, which it was lent to, has taken its memory
+   */
   release(ring: OwnRing): boolean {
+    if (ring.memory.region.isTaken) return false;
     const bytes = this.#idle.reduce((sum, { memory }) => sum + memory.capacity, ring.memory.capacity);
     if (this.#idle.length >= MAX_IDLE || (bytes > MAX_IDLE_BYTES && this.#idle.length > 0)) return false;
     this.#idle.push(ring);

@@ -28,7 +28,7 @@ export class NamedRegion {
   static create(name: string, length: number): NamedRegion {
     const path = pathOf(name);
     if (!Number.isSafeInteger(length) || length < 1 || length > constants.MAX_LENGTH) {
-      throw invalid(`length is from 1 to ${constants.MAX_LENGTH}, not ${length}`);
+      throw invalid`length is from 1 to ${constants.MAX_LENGTH}, not ${length}`;
     }
     const descriptor = native().createNamedMemory(path, length);
     try {
@@ -70,7 +70,10 @@ export class NamedRegion {
 
 function pathOf(name: string): string {
   if (typeof name !== 'string' || !NAME.test(name))
-    throw new ShmloopError('ERR_SHMLOOP_INVALID_NAME', `not a name for a region: ${name}`);
+    throw new ShmloopError(
+      'ERR_SHMLOOP_INVALID_NAME',
+      `not a name for a region: ${typeof name === 'string' ? name : typeof name}`,
+    );
   return `/${name}`;
 }
 

@@ -112,7 +112,7 @@ export class RegionPool implements Disposable {
     checkOptions(options);
     const { size = DEFAULT_SIZE } = options;
     if (!Number.isInteger(size) || size < 1 || size > MAX_SIZE)
-      throw invalid(`a size is from 1 to ${MAX_SIZE}, not ${size}`);
+      throw invalid`a size is from 1 to ${MAX_SIZE}, not ${size}`;
     this.#order = orderOf(size);
     this.region = createRegion(2 ** this.#order);
     // Also keeps the region from being sealed: what is written to a block would stay here.
@@ -178,7 +178,7 @@ export class RegionPool implements Disposable {
 
   #check(length: number): void {
     if (!Number.isInteger(length) || length < 1 || length > this.size) {
-      throw invalid(`a block is of 1 to ${this.size} bytes, not ${length}`);
+      throw invalid`a block is of 1 to ${this.size} bytes, not ${length}`;
     }
     if (this.region.closed) throw closed();
   }

@@ -173,8 +173,8 @@ export function createRegion(size: number, options: RegionOptions = {}): SharedR
   checkOptions(options);
   const { writable = 'owner' } = options;
   if (!Number.isSafeInteger(size) || size < 1 || size > constants.MAX_LENGTH - PAGE) {
-    throw invalid(`a size is an integer from 1 to ${constants.MAX_LENGTH - PAGE}, not ${size}`);
+    throw invalid`a size is an integer from 1 to ${constants.MAX_LENGTH - PAGE}, not ${size}`;
   }
-  if (writable !== 'owner' && writable !== 'peers') throw invalid(`writable is 'owner' or 'peers', not ${writable}`);
+  if (writable !== 'owner' && writable !== 'peers') throw invalid`writable is 'owner' or 'peers', not ${writable}`;
   return new SharedRegion(Math.ceil(size / PAGE) * PAGE, writable);
 }

@@ -1,4 +1,4 @@
-import { ShmloopError } from '../errors.js';
+import { invalid as invalidArgument, type ShmloopError } from '../errors.js';
 import { isCapacity } from '../ring/index.js';
 
 /** When a connection switches. */
@@ -52,6 +52,7 @@ export function changeSettings(changes: Partial<NetSettings>): void {
   if (!isCapacity(next.ringSize)) throw invalid('ringSize', 'a power of two from 4096 to 67108864', next.ringSize);
   if (!(Number.isSafeInteger(next.memory) && next.memory >= 0))
     throw invalid('memory', 'a number of bytes', next.memory);
+  if (typeof next.ports !== 'string') throw invalid('ports', 'like 8080,9000-9100 or !5432', next.ports);
   const ranges = next.ports.split(',').map((text) => text.trim());
   const parsed = ranges.filter((text) => text !== '').map(parseRange);
   allowed = parsed.filter(({ isDenied }) => !isDenied);
@@ -80,5 +81,5 @@ function parseRange(text: string): Range & { isDenied: boolean } {
 }
 
 function invalid(name: string, what: string, value: unknown): ShmloopError {
-  return new ShmloopError('ERR_SHMLOOP_INVALID_ARGUMENT', `${name} is ${what}, not ${String(value)}`);
+  return invalidArgument`${name} is ${what}, not ${value}`;
 }

@@ -97,11 +97,11 @@ export async function listenNamed<T>(
 function checkIds(name: string, ids: readonly number[] | undefined): void {
   if (ids === undefined) return;
   if (!Array.isArray(ids) || !ids.every((id) => Number.isSafeInteger(id) && id >= 0)) {
-    throw invalid(`allow.${name} is a list of non-negative integers`);
+    throw invalid`allow.${name} is a list of non-negative integers`;
   }
   // What the kernel says of whom it cannot tell from others.
   const nobody = name === 'pids' ? 0 : OVERFLOW_ID;
-  if (ids.includes(nobody)) throw invalid(`allow.${name} cannot have ${nobody}, which is nobody in particular`);
+  if (ids.includes(nobody)) throw invalid`allow.${name} cannot have ${nobody}, which is nobody in particular`;
 }
 
 /** Never rejects. The check runs in no call of the library, and after it. */

@@ -30,7 +30,7 @@ export async function bind(name: string, options: BindOptions = {}): Promise<Ser
   const { direction = 'both', backlog = 511, allow, directory } = options;
   const access = accessOf(allow);
   checkChoice('direction', direction, DIRECTIONS);
-  if (!Number.isInteger(backlog) || backlog < 1) throw invalid(`backlog is a positive integer, not ${backlog}`);
+  if (!Number.isInteger(backlog) || backlog < 1) throw invalid`backlog is a positive integer, not ${backlog}`;
   const serve = (listener: Listener) => new Server(name, direction, listener, limits, backlog, access);
   return listenNamed(name, name, access, directory, serve);
 }

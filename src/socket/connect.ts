@@ -157,7 +157,7 @@ function expectedUid(expect: FindingOptions['expect']): number {
   if (expect === undefined) return process.geteuid?.() as number;
   const uid = expect?.uid;
   if (!Number.isSafeInteger(uid) || uid < 0 || uid === OVERFLOW_ID) {
-    throw invalid(`expect.uid is a user's number, and not ${OVERFLOW_ID}, which is nobody in particular`);
+    throw invalid`expect.uid is a user's number, and not ${OVERFLOW_ID}, which is nobody in particular`;
   }
   return uid;
 }

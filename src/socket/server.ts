@@ -13,6 +13,9 @@ export interface ServerEventMap {
   close: [];
 }
 
+/** Takes the next channel; nothing is the end. */
+type Taker = (channel: Channel | undefined) => void;
+
 /**
  * A bound name. Channels that connect to it are taken by `'channel'` listeners or by iteration; up to the
  * backlog they wait for that, and then further ones are refused. It keeps the process alive until it is
@@ -27,7 +30,7 @@ export class Server
   readonly #backlog: number;
   readonly #access: Access;
   readonly #waiting = new Queue<Channel>();
-  readonly #takers = new Queue<(channel: Channel | undefined) => void>();
+  readonly #takers = new Queue<Taker>();
   #isClosed = false;
 
   /** Made by `bind`. */
@@ -84,12 +87,28 @@ export class Server
   }
 
   /** Iterates over the channels that connect; done when the server is closed. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Channel, void, undefined> {
-    for (;;) {
-      const channel = this.#next() ?? (await this.#take());
-      if (channel === undefined) return;
-      yield channel;
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<Channel> {
+    const takers = new Set<Taker>();
+    let isLeft = false;
+    const leave = () => {
+      isLeft = true;
+      for (const taker of takers) {
+        this.#takers.remove((other) => other === taker);
+        taker(undefined);
+      }
+    };
+    const iterator: AsyncIterableIterator<Channel> = {
+      next: async () => {
+        const channel = isLeft ? undefined : (this.#next() ?? (await this.#take(takers)));
+        return channel === undefined ? { value: undefined, done: true } : { value: channel, done: false };
+      },
+      return: async () => {
+        leave();
+        return { value: undefined, done: true };
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
   }
 
   /** Frees the name. Channels that were taken live on; those that still wait are closed. */
@@ -120,9 +139,17 @@ export class Server
     return this;
   }
 
-  #take(): Promise<Channel | undefined> {
+  /** @param takers who waits for a channel in one loop */
+  #take(takers: Set<Taker>): Promise<Channel | undefined> {
     if (this.#isClosed) return Promise.resolve(undefined);
-    return new Promise((resolve) => this.#takers.push(resolve));
+    return new Promise((resolve) => {
+      const taker: Taker = (channel) => {
+        takers.delete(taker);
+        resolve(channel);
+      };
+      takers.add(taker);
+      this.#takers.push(taker);
+    });
   }
 
   protected override listened(event: string | symbol): void {
