@@ -170,7 +170,12 @@ export class Endpoint implements PortHandler, Sink {
 
   /** The next message, if there is one already and this turn has had no more than its share. */
   takeInTurn(): Item | undefined {
-    if (!this.#intake.isEmpty) return this.#intake.takeItem();
+    if (!this.#intake.isEmpty) {
+      const item = this.#intake.takeItem();
+      // The end, which came with it, waited for this.
+      if (this.#intake.isEmpty && this.receiver?.isEnded) this.#wantMore();
+      return item;
+    }
     if (this.#isClosed || this.#pulls >= PULLS_A_TURN) return undefined;
     this.#pulls++;
     this.#lookAgain();

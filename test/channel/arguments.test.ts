@@ -16,9 +16,20 @@ useRuntimeDirectory();
 const open = useKeep();
 const invalid = expect.objectContaining({ name: 'ShmloopError', code: 'ERR_SHMLOOP_INVALID_ARGUMENT' });
 
-const NOT_SIZES = [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '4096', null, {}];
+const NOT_SIZES = [
+  -1,
+  1.5,
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  '4096',
+  null,
+  {},
+  4n,
+  Symbol('4'),
+  Object.create(null),
+];
 const NOT_BYTES = [undefined, null, 5, {}, [], new ArrayBuffer(4), new DataView(new ArrayBuffer(4))];
-const NOT_TIMES = [-1, Number.NaN, '5', null, {}];
+const NOT_TIMES = [-1, Number.NaN, '5', null, {}, 5n, Symbol('5'), Object.create(null)];
 const NOT_FUNCTIONS = [undefined, null, 5, 'f', {}];
 
 describe('options', () => {
@@ -29,7 +40,7 @@ describe('options', () => {
     ...['', 'out', 'any', 1, null].map((value): [string, unknown] => ['direction', value]),
   ];
 
-  test.each(bad)('%s cannot be %j', async (option, value) => {
+  test.each(bad)('%s cannot be %o', async (option, value) => {
     await expect(bind('name', { [option]: value })).rejects.toThrow(invalid);
     await expect(connect('name', { [option]: value })).rejects.toThrow(invalid);
     await open.bind('name');
@@ -46,15 +57,15 @@ describe('options', () => {
     await expect(pool.allocateWhenFree(1, options as never)).rejects.toThrow(invalid);
   });
 
-  test.each([0, -1, 1.5, Number.NaN, '5', null])('backlog cannot be %j', async (backlog) => {
+  test.each([0, -1, 1.5, Number.NaN, '5', null])('backlog cannot be %o', async (backlog) => {
     await expect(bind('name', { backlog: backlog as never })).rejects.toThrow(invalid);
   });
 
-  test.each([0, 'yes', null])('wait cannot be %j', async (wait) => {
+  test.each([0, 'yes', null])('wait cannot be %o', async (wait) => {
     await expect(connect('name', { wait: wait as never })).rejects.toThrow(invalid);
   });
 
-  test.each([0, 'signal', null, {}, { aborted: false }])('signal cannot be %j', async (signal) => {
+  test.each([0, 'signal', null, {}, { aborted: false }])('signal cannot be %o', async (signal) => {
     for (const call of [connect, subscribe]) {
       await expect(call('name', { signal: signal as never })).rejects.toThrow(invalid);
     }
@@ -103,28 +114,28 @@ describe('of a channel', () => {
     await expect(channel.request(data as never)).rejects.toThrow(invalid);
   });
 
-  test.each([...NOT_SIZES, undefined])('a reservation cannot be of %j bytes', (length) => {
+  test.each([...NOT_SIZES, undefined])('a reservation cannot be of %o bytes', (length) => {
     expect(() => channel.reserve(length as never)).toThrow(invalid);
   });
 
-  test.each([...NOT_SIZES, 11])('of ten reserved bytes, %j cannot be sent, and the reservation stays', (length) => {
+  test.each([...NOT_SIZES, 11])('of ten reserved bytes, %o cannot be sent, and the reservation stays', (length) => {
     expect(channel.reserve(10)).not.toBeNull();
     if (length === null) return channel.commit(10);
     expect(() => channel.commit(length as never)).toThrow(invalid);
     channel.commit(10);
   });
 
-  test.each(NOT_TIMES)('a timeout cannot be %j', async (timeout) => {
+  test.each(NOT_TIMES)('a timeout cannot be %o', async (timeout) => {
     expect(() => channel.sendSync('x', timeout as never)).toThrow(invalid);
     expect(() => channel.receiveSync(timeout as never)).toThrow(invalid);
     await expect(channel.request('x', { timeout: timeout as never })).rejects.toThrow(invalid);
   });
 
-  test.each([0, 'signal', null, {}])('the signal of a request cannot be %j', async (signal) => {
+  test.each([0, 'signal', null, {}])('the signal of a request cannot be %o', async (signal) => {
     await expect(channel.request('x', { signal: signal as never })).rejects.toThrow(invalid);
   });
 
-  test.each([null, 'x', 5])('the options of a call cannot be %j', async (options) => {
+  test.each([null, 'x', 5])('the options of a call cannot be %o', async (options) => {
     using region = createRegion(1);
     await expect(channel.request('x', options as never)).rejects.toThrow(invalid);
     await expect(channel.grant(region, options as never)).rejects.toThrow(invalid);
@@ -136,7 +147,7 @@ describe('of a channel', () => {
     channel.on('message', () => undefined);
   });
 
-  test.each(NOT_FUNCTIONS)('a handler or consumer cannot be %j', (nothing) => {
+  test.each(NOT_FUNCTIONS)('a handler or consumer cannot be %o', (nothing) => {
     expect(() => channel.handle(nothing as never)).toThrow(invalid);
     expect(() => channel.consume(nothing as never)).toThrow(invalid);
     // And the channel is free to be used.

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Channel, createRegion, type MessagePart, type RegionMessage, RegionPool } from '../../src/index.js';
 import { Port } from '../../src/link/index.js';
 import type { SharedRegion } from '../../src/memory/index.js';
 import { closed } from '../support/agent.js';
+import { newName } from '../support/rig.js';
 import { transfer } from '../support/transfer.js';
 import { useFarEnds } from './far-ends.js';
 
@@ -490,6 +491,122 @@ test('a flood of small frames that stand for much does not hold up the event loo
   expect(counts.reduce((sum, count) => sum + count)).toBe(100);
   // One by the domain's immediate, and one where a doorbell woke it.
   expect(Math.max(...counts)).toBeLessThanOrEqual(2);
+});
+
+describe('a message in a region that is too large to be copied in one turn', () => {
+  const large = 64 * 1024 * 1024;
+  const isSame = (message: Buffer) => message.length === large && message.indexOf(0) === -1;
+
+  test('is copied over many, and comes in order', async () => {
+    const [near, other] = await far.pair();
+    using region = createRegion(large);
+    region.buffer.fill(1);
+    const turns: number[] = [];
+    let turn = 0;
+    const immediate = () => {
+      turn++;
+      counting = setImmediate(immediate);
+    };
+    let counting = setImmediate(immediate);
+    const sizes: number[] = [];
+    other.on('message', (message) => {
+      sizes.push(message.length);
+      turns.push(turn);
+      if (message.length > 1) expect(isSame(message)).toBe(true);
+    });
+    near.send('1');
+    const released = near.sendRegion(region);
+    near.send('2');
+    await near.end();
+    await Promise.all([released, closed(other)]);
+    clearImmediate(counting);
+    expect(sizes).toEqual([1, large, 1]);
+    expect((turns[1] as number) - (turns[0] as number)).toBeGreaterThanOrEqual(30);
+  });
+
+  test('is there at once for who blocks its thread', async () => {
+    const [near, other] = await far.pair();
+    using region = createRegion(large);
+    region.buffer.fill(1);
+    const released = near.sendRegion(region);
+    await new Promise(setImmediate);
+    expect(isSame(other.receiveSync(1000) as Buffer)).toBe(true);
+    await released;
+  });
+
+  test('comes although the sender exits', async () => {
+    const { channel } = await far.open(async (peer, { shmloop }) => {
+      const region = shmloop.createRegion(64 * 1024 * 1024);
+      region.buffer.fill(1);
+      void peer.sendRegion(region);
+      process.exit();
+    });
+    const { value } = await channel[Symbol.asyncIterator]().next();
+    expect(isSame(value)).toBe(true);
+  });
+
+  test('is given back by who closes meanwhile', async () => {
+    const [near, other] = await far.pair();
+    using region = createRegion(large);
+    const released = near.sendRegion(region);
+    other.on('message', () => expect.unreachable());
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    void other.close();
+    await released;
+  });
+});
+
+describe('messages that nobody has taken when the channel is over', () => {
+  const pools: RegionPool[] = [];
+  afterEach(() => {
+    for (const pool of pools.splice(0)) pool.close();
+  });
+
+  /** Sends ten messages, lets the other end do what it does, and closes. @returns the pool, and the other end */
+  async function leave(what: (channel: Channel) => unknown): Promise<{ pool: RegionPool; left: Channel }> {
+    const server = await far.bind(newName());
+    const near = await far.connect(server.name);
+    const { value } = await server[Symbol.asyncIterator]().next();
+    const left: Channel = value;
+    const pool = new RegionPool({ size: 1 << 20 });
+    pools.push(pool);
+    for (let i = 0; i < 10; i++) void near.sendRegion(pool.allocate(4096));
+    await what(left);
+    await near.close();
+    await closed(left);
+    return { pool, left };
+  }
+
+  async function takeOne(channel: Channel) {
+    for await (const message of channel.regions()) {
+      message.release();
+      break;
+    }
+  }
+
+  test.each([
+    ['took one', takeOne],
+    ['handles requests', (channel: Channel) => channel.handle(() => undefined)],
+  ])('are given back when they are collected with a channel that %s', async (_, what) => {
+    const { pool } = await leave(what);
+    while (pool.used > 0) {
+      collect();
+      await new Promise(setImmediate);
+    }
+  });
+
+  test('can be taken still, and are given back by close()', async () => {
+    const { pool, left } = await leave(takeOne);
+    const sizes: number[] = [];
+    for await (using message of left.regions()) {
+      sizes.push(message.length);
+      if (sizes.length === 3) break;
+    }
+    expect(sizes).toEqual([4096, 4096, 4096]);
+    await left.close();
+    while (pool.used > 0) await new Promise(setImmediate);
+  });
 });
 
 describe('a pool', () => {

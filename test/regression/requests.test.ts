@@ -92,3 +92,14 @@ describe('a large reply to a request that was given up', () => {
     expect(`${(await once(near, 'message'))[0]}`).toBe('behind it');
   });
 });
+
+test.each<[string, () => unknown]>([
+  ['a message that is no text', () => Object.assign(new Error(), { message: 10n })],
+  ['a code that throws', () => Object.defineProperty(new Error(), 'code', { get: () => expect.unreachable() })],
+  ['traps that throw', () => new Proxy({}, { get: () => expect.unreachable(), getPrototypeOf: () => null })],
+])('an error of the handler with %s is one for who asked', async (_, thrown) => {
+  const [near, far] = await open.pair();
+  far.handle(() => Promise.reject(thrown()));
+  await expect(near.request('x')).rejects.toMatchObject({ code: 'ERR_SHMLOOP_REMOTE' });
+  expect(far.closed).toBe(false);
+});

@@ -166,3 +166,13 @@ function mappingsOf(pid: number): number {
   const lines = readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n');
   return lines.filter((line) => line.includes('memfd:shmloop')).length;
 }
+
+test('a loop over the channels of a server that is left while it waits takes none', async () => {
+  const server = await open.bind('name');
+  const iterator = server[Symbol.asyncIterator]();
+  const waiting = iterator.next();
+  await iterator.return?.();
+  expect(await waiting).toEqual({ value: undefined, done: true });
+  await open.connect('name');
+  expect(await open.accept(server)).toBeDefined();
+});

@@ -41,3 +41,23 @@ test('the stream of a channel that broke before fails as the channel did', async
   expect(await over).toMatchObject({ code: 'ECONNRESET' });
   await expect(finished(far.stream())).rejects.toMatchObject({ code: 'ECONNRESET' });
 });
+
+test('a stream to a peer that takes only small messages is cut to these', async () => {
+  const [near, far] = await open.pair({ far: { maxMessageSize: 1000 } });
+  near.stream().end('x'.repeat(10_000));
+  expect((await text(far.stream())).length).toBe(10_000);
+});
+
+test('what is sent after the end of the stream, or written after the end of the channel, is an error', async () => {
+  const over = expect.objectContaining({ code: 'ERR_SHMLOOP_CLOSED' });
+  const [near, far] = await open.pair({ near: { allowHalfOpen: true }, far: { allowHalfOpen: true } });
+  const stream = near.stream();
+  stream.end('x');
+  await finished(stream, { readable: false });
+  expect(() => near.send('y')).toThrow(over);
+  const other = far.stream();
+  const failed = once(other, 'error');
+  await far.end();
+  other.write('z');
+  expect((await failed)[0]).toEqual(over);
+});

@@ -110,6 +110,48 @@ export function closing(rig: Rig): void {
     },
   );
 
+  test('of two loops the one that waits does not end the channel of the other', async () => {
+    const { channel, far } = await rig.open(async (channel) => {
+      const ended = new Promise<void>((resolve) => channel.once('end', resolve));
+      const loop = async () => {
+        for await (const message of channel) {
+          await ended;
+          await new Promise(setImmediate);
+          channel.send(message);
+        }
+      };
+      await Promise.all([loop(), loop()]);
+    });
+    channel.send('last');
+    await channel.end();
+    const received: string[] = [];
+    for await (const message of channel) received.push(message.toString());
+    expect(received).toEqual(['last']);
+    await far.result;
+  });
+
+  test('a loop within a loop leaves the channel to the outer one', async () => {
+    const { channel, far } = await rig.open(async (channel) => {
+      const ended = new Promise<void>((resolve) => channel.once('end', resolve));
+      for await (const head of channel) {
+        for await (const body of channel) {
+          await ended;
+          await new Promise(setImmediate);
+          if (body.length > 0) break;
+        }
+        await new Promise(setImmediate);
+        channel.send(head);
+      }
+    });
+    channel.send('head');
+    channel.send('body');
+    await channel.end();
+    const received: string[] = [];
+    for await (const message of channel) received.push(message.toString());
+    expect(received).toEqual(['head']);
+    await far.result;
+  });
+
   test('a loop that is left after the end ends the channel', async () => {
     const { channel, far } = await rig.open(async (channel, { closed }) => {
       const ended = new Promise<void>((resolve) => channel.once('end', resolve));
