@@ -7,14 +7,14 @@
 
 struct Mapping;
 
-// The mappings of an environment. They end with it, but for those that the
-// application has moved to another ArrayBuffer: that may be another
+// The mappings of an environment that its application may have. They end with it,
+// but for those that were moved to another ArrayBuffer: that may be another
 // environment's by now, and Node does not tell.
 class LiveMappings : public Sentinel {
  public:
   explicit LiveMappings(Napi::Env env) : Sentinel(env) {}
 
-  // Right after its ArrayBuffer was created.
+  // Before the application gets it.
   void Add(Mapping* mapping);
   void Remove(Mapping* mapping) { mappings_.erase(mapping); }
 

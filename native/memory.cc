@@ -76,6 +76,7 @@ struct Mapping {
     hidden = nullptr;
   }
   void Track(Napi::ArrayBuffer buffer) {
+    if (live != nullptr) return;
     if (napi_create_reference(buffer.Env(), buffer, 0, &memory) != napi_ok) return;
     live = Instance::Get(buffer.Env())->live_mappings;
     live->Add(this);
@@ -229,7 +230,6 @@ Napi::Value Wrap(Napi::Env env, void* address, size_t length, long count) {
     Finalize(env, address, held);
     return memory;
   }
-  mapping->Track(memory);
   held = new Held(mapping);
   auto forget = [](napi_env, void* data, void*) { delete static_cast<Held*>(data); };
   if (napi_type_tag_object(env, memory, &kMappingTag) != napi_ok ||
@@ -311,10 +311,13 @@ Napi::Value HideMapping(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// showMapping(memory): V8 counts it again.
+// showMapping(memory): V8 counts it again, and the application may get it.
 Napi::Value ShowMapping(const Napi::CallbackInfo& info) {
-  Mapping* mapping = Find(info[0].As<Napi::ArrayBuffer>());
-  if (mapping != nullptr) mapping->Show(info.Env());
+  Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
+  Mapping* mapping = Find(memory);
+  if (mapping == nullptr) return Napi::Value();
+  mapping->Show(info.Env());
+  mapping->Track(memory);
   return info.Env().Undefined();
 }
 

@@ -53,6 +53,7 @@ export interface Native {
   retireMapping(memory: ArrayBuffer): void;
   /** V8 counts it no more as pressure on its heap, until it is shown, or gone. */
   hideMapping(memory: ArrayBuffer): void;
+  /** To be called before the application gets it, which may move it to another thread. */
   showMapping(memory: ArrayBuffer): void;
   /** Detaches the ArrayBuffer and unmaps it: only where no view of it was lent to anybody. */
   unmapMemory(memory: ArrayBuffer): void;

@@ -79,7 +79,9 @@ function pathOf(name: string): string {
 
 function mapWhole(descriptor: Descriptor, length: number): ArrayBuffer {
   try {
-    return native().mapMemory(descriptor, length);
+    const memory = native().mapMemory(descriptor, length);
+    native().showMapping(memory);
+    return memory;
   } finally {
     descriptor.close();
   }

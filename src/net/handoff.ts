@@ -15,6 +15,7 @@ import {
   readNow,
   type SpawnOptions,
   takesRest,
+  takeUnread,
   withRest,
 } from './rest.js';
 import { connectionOf } from './switched-tcp.js';
@@ -73,7 +74,8 @@ function release(socket: Socket, canTakeRest: boolean, isKept = false): Uint8Arr
   markMoved(tcp);
   untrack(tcp);
   const wasSwitched = connectionOf(tcp)?.isSwitched;
-  const rest = leaveRings(tcp, canTakeRest ? (length) => readNow(tcp.fd, length) : undefined);
+  const before = canTakeRest ? takeUnread(tcp) : [];
+  const rest = [...before, ...leaveRings(tcp, canTakeRest ? (length) => readNow(tcp.fd, length) : undefined)];
   // It may have to wait for its turn to be sent: what comes until then is the new owner's, after the rest.
   if (rest.length > 0 && !isKept) raw.readStop(tcp);
   if (wasSwitched) observe.downgrade(tcp, 'moved');

@@ -40,6 +40,8 @@ const HERE = 'NODE_SHMLOOP';
 const REST = 'NODE_SHMLOOP_REST';
 
 const able = new WeakSet<IpcTarget>();
+/** Of sockets that came with it what is to be read before what TCP brings. */
+const unread = new WeakMap<TcpHandle, Buffer>();
 
 /** Whether what gets a socket there can also get the bytes that were read ahead of it. */
 export function takesRest(target: IpcTarget): boolean {
@@ -100,17 +102,44 @@ function isWithRest(message: unknown): message is MessageWithRest {
   return (message as InternalMessage | undefined)?.cmd === REST;
 }
 
-/** Has the socket that is to be made of a handle read this before what TCP brings. */
+/**
+ * Has the socket that is to be made of a handle read this before what TCP brings, and like that: not at once, so that
+ * who passes the socket on first passes this on, too.
+ */
 function readFirst(tcp: TcpHandle, rest: Buffer): void {
-  tcp.readStart = function (this: TcpHandle) {
-    Reflect.deleteProperty(this, 'readStart');
-    ownerOf<Readable>(this)?.push(rest);
-    return this.readStart();
+  let isWanted = false;
+  unread.set(tcp, rest);
+  const deliver = () => {
+    if (!isWanted || !unread.has(tcp)) return;
+    takeUnread(tcp);
+    const { reading } = tcp;
+    const goesOn = ownerOf<Readable>(tcp)?.push(rest);
+    if (goesOn && tcp.reading === reading) tcp.readStart();
+    else tcp.reading = false;
+  };
+  tcp.readStart = () => {
+    isWanted = true;
+    setImmediate(deliver);
+    return 0;
+  };
+  tcp.readStop = () => {
+    isWanted = false;
+    return 0;
   };
   Object.defineProperty(tcp, 'bytesRead', {
     configurable: true,
     get: () => rest.length + raw.bytesRead(tcp),
   });
+}
+
+/** What its owner was to read first, and has not. */
+export function takeUnread(tcp: TcpHandle): Uint8Array[] {
+  const rest = unread.get(tcp);
+  if (rest === undefined) return [];
+  unread.delete(tcp);
+  Reflect.deleteProperty(tcp, 'readStart');
+  Reflect.deleteProperty(tcp, 'readStop');
+  return [rest];
 }
 
 /** Reads up to so many bytes that the kernel has, without waiting for more. */

@@ -20,6 +20,7 @@ export function play(random) {
     },
     completed: () => undefined,
     waitingChanged: () => undefined,
+    pollSoon: () => undefined,
     ranOutOfPatience: () => undefined,
   };
   const outgoing = new Outgoing(owner, ring.writer, ring.capacity);
