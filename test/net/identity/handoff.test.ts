@@ -40,6 +40,17 @@ describe.concurrent('a socket that goes to another process', () => {
     },
   );
 
+  test.for([65_536, 8_388_608])(
+    'and from there to another one at once, rings of %d bytes: what is unread goes with it',
+    async (ring, { start }) => {
+      const parent = await start({
+        program: new URL('fixtures/relaying.mjs', import.meta.url),
+        env: { SHMLOOP_RING_SIZE: String(ring) },
+      });
+      expect(await parent.call('relay', { length: AT })).toBe(AT);
+    },
+  );
+
   async function handAllFull(start: Start, SHMLOOP: string, heirs = SHMLOOP) {
     const env = { SHMLOOP };
     const [parent, client] = await Promise.all([start({ program: PARENT, env }), start({ program: CLIENT, env })]);
