@@ -351,10 +351,12 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    */
   close(): Promise<void> {
     this.#isEndedHere = true;
-    const closed = this.closed ? undefined : new Promise<void>((resolve) => this.once('close', () => resolve()));
+    const closed = this.closed
+      ? Promise.resolve()
+      : new Promise<void>((resolve) => this.once('close', () => resolve()));
     this.#endpoint.close();
     this.#stream?.destroy();
-    return closed ?? Promise.resolve();
+    return closed;
   }
 
   /** {@link end}, without what is reserved and not committed, then {@link close}: for `await using`. */

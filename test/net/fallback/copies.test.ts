@@ -35,7 +35,6 @@ test.each([true, false])('two copies of this package leave the drop-in to the fi
         const both = () => [one, other].map(({ transportOf }) => transportOf(socket));
         await until(() => both().every(({ transport }) => transport === reached));
         socket.destroy();
-        return both;
       };
       await exchange('shm');
       configure({ net: { ports: `!${port}` } });
