@@ -3,6 +3,7 @@ import { domain } from '../event/index.js';
 import { type Descriptor, native, type Poll } from '../native.js';
 import { decode, encode, type Kind, MAX_MESSAGE, type Message } from './messages.js';
 import { pumpables } from './pump.js';
+import { turnShare } from './turn-share.js';
 
 /** Messages read per event: the rest of the event loop has its turn, too. */
 const BATCH = 64;
@@ -32,6 +33,10 @@ export class ControlSocket {
   readonly #buffer = Buffer.alloc(MAX_MESSAGE);
   readonly #queue: Queued[] = [];
   #handler: ControlHandler;
+  readonly #onTurn = (): void => {
+    this.#listen();
+    this.pump();
+  };
   #closed = false;
   #paused = false;
 
@@ -39,7 +44,7 @@ export class ControlSocket {
   constructor(socket: Descriptor, handler: ControlHandler) {
     this.#socket = socket;
     this.#handler = handler;
-    this.#poll = domain.inOwnContext(() => new (native().Poll)(socket, () => this.#ready()));
+    this.#poll = domain.inOwnContext(() => new (native().Poll)(socket, () => this.#onEvent()));
     this.#poll.start();
     pumpables.add(this);
   }
@@ -77,7 +82,7 @@ export class ControlSocket {
 
   resume(): void {
     this.#paused = false;
-    if (!this.#closed) this.#poll.start(this.#queue.length > 0);
+    this.#listen();
   }
 
   ref(): void {
@@ -95,6 +100,13 @@ export class ControlSocket {
     this.#poll.close();
     this.#socket.close();
     for (const { sent } of this.#queue.splice(0)) sent?.();
+  }
+
+  /** It is not told of the event again while it waits for its turn: libuv would, many times in each. */
+  #onEvent(): void {
+    if (turnShare.isLeft()) return this.#ready();
+    this.#poll.stop();
+    turnShare.wait(this.#onTurn);
   }
 
   #ready(): void {
@@ -137,12 +149,16 @@ export class ControlSocket {
         this.#queue.shift();
         next.sent?.();
       }
-      if (!this.#closed && !this.#paused) this.#poll.start(this.#queue.length > 0);
+      this.#listen();
     } catch (error) {
       // EPIPE, ECONNRESET: the end itself is seen by reading, after what the peer sent before.
       for (const { sent } of this.#queue.splice(0)) sent?.();
       if (!isDisconnect(error)) this.#fail(error as Error);
     }
+  }
+
+  #listen(): void {
+    if (!this.#closed && !this.#paused) this.#poll.start(this.#queue.length > 0);
   }
 
   #end(): void {

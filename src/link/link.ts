@@ -12,6 +12,7 @@ import { type PeerRing, PeerRings } from './peer-rings.js';
 import { Port, type PortLink } from './port.js';
 import { type OwnRing, RingPool } from './ring-pool.js';
 import { type Service, type Shared, services, topics } from './services.js';
+import { turnShare } from './turn-share.js';
 
 /** Doorbells in a row with no work behind them, after which the peer is cut off. */
 const MAX_EMPTY_DOORBELLS = 1000;
@@ -204,8 +205,9 @@ export class Link implements Pollable, PortLink {
     this.#collector.wake();
     this.#emptyDoorbells++;
     if (this.#emptyDoorbells > MAX_EMPTY_DOORBELLS) {
-      this.#close(new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer rings its doorbell for nothing'));
-      return;
+      this.#doorbellPoll.stop();
+      const error = new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer rings its doorbell for nothing');
+      return turnShare.wait(() => this.#close(error));
     }
     domain.wake(this);
   }
