@@ -5,7 +5,7 @@ import { decode, encode, type Kind, MAX_MESSAGE, type Message } from './messages
 import { pumpables } from './pump.js';
 import { turnShare } from './turn-share.js';
 
-/** Messages read per event: the rest of the event loop has its turn, too. */
+/** Messages read at once where no event loop turns. */
 const BATCH = 64;
 /** A peer that asks and never reads the answers is cut off here. */
 const MAX_QUEUE = 65_536;
@@ -34,8 +34,9 @@ export class ControlSocket {
   readonly #queue: Queued[] = [];
   #handler: ControlHandler;
   readonly #onTurn = (): void => {
-    this.#listen();
-    this.pump();
+    if (this.#closed) return;
+    if (this.#advance(1)) turnShare.wait(this.#onTurn);
+    else this.#listen();
   };
   #closed = false;
   #paused = false;
@@ -71,7 +72,7 @@ export class ControlSocket {
 
   /** Does what there is to do, without an event. */
   pump(): void {
-    if (!this.#closed) this.#ready();
+    if (!this.#closed) this.#advance(BATCH);
   }
 
   /** Stops reading, so that the next message waits for the next handler. */
@@ -104,16 +105,20 @@ export class ControlSocket {
 
   /** It is not told of the event again while it waits for its turn: libuv would, many times in each. */
   #onEvent(): void {
-    if (turnShare.isLeft()) return this.#ready();
+    while (turnShare.isLeft()) {
+      if (!this.#advance(1)) return;
+    }
     this.#poll.stop();
     turnShare.wait(this.#onTurn);
   }
 
-  #ready(): void {
+  /** Reads so many messages at most. @returns whether there may be more */
+  #advance(most: number): boolean {
     if (this.#queue.length > 0) this.#flush();
-    for (let i = 0; i < BATCH && !this.#closed && !this.#paused; i++) {
-      if (!this.#receive()) return;
+    for (let i = 0; i < most; i++) {
+      if (this.#closed || this.#paused || !this.#receive()) return false;
     }
+    return !this.#closed && !this.#paused;
   }
 
   #receive(): boolean {

@@ -2,12 +2,16 @@ import type { Port } from './port.js';
 
 /** Ports polled without being notified: looking at more costs more than their notifications. */
 const MAX_HOT = 8;
+/** Ports that work in one look: the domain knows the time between two. */
+const MOST_WORKING = 32;
 /** Looks without work after which a port is armed again. */
 const MAX_QUIET = 1024;
 
 /** The ports of a link that are polled: those which were notified, and those which had work lately. */
 export class HotPorts {
   readonly #ports: Port[] = [];
+  /** Those before it have not been looked at since all were. */
+  #next = 0;
 
   get length(): number {
     return this.#ports.length;
@@ -27,15 +31,14 @@ export class HotPorts {
     if (last !== port) this.#ports[this.#ports.indexOf(port)] = last;
   }
 
-  /** Polls each once. @returns whether any had work */
+  /** Polls each once, or some when many have work: the others next time. @returns whether any had work */
   poll(): boolean {
-    let worked = false;
-    // Backwards: the place of a port that is removed is taken by the last one.
-    for (let i = this.#ports.length - 1; i >= 0; i--) {
-      const port = this.#ports[i];
-      if (port !== undefined && this.#poll(port)) worked = true;
+    let worked = 0;
+    for (let left = this.#ports.length; left > 0 && worked < MOST_WORKING; left--) {
+      const port = this.#takeNext();
+      if (port !== undefined && this.#poll(port)) worked++;
     }
-    return worked;
+    return worked > 0;
   }
 
   /** Arms each. @returns false when one has something to do */
@@ -45,6 +48,12 @@ export class HotPorts {
       if (port !== undefined) this.#arm(port);
     }
     return this.#ports.length === 0;
+  }
+
+  /** Backwards: the place of a port that is removed is taken by the last one, which had its turn. */
+  #takeNext(): Port | undefined {
+    if (this.#next === 0) this.#next = this.#ports.length;
+    return this.#ports[--this.#next];
   }
 
   #poll(port: Port): boolean {

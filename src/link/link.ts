@@ -18,6 +18,8 @@ import { turnShare } from './turn-share.js';
 const MAX_EMPTY_DOORBELLS = 1000;
 /** Channels of a peer that wait for a decision, each with a descriptor perhaps. */
 const MAX_UNDECIDED = 64;
+/** Channels of a link that is over which hear of it at once. */
+const ABANDONED_AT_ONCE = 8;
 /** How long the side that dialed keeps a link without channels, in milliseconds. */
 const LINGER = 1000;
 /** The same after it told the peer something, which may take its time to answer. */
@@ -197,6 +199,7 @@ export class Link implements Pollable, PortLink {
   /** Handles the control messages that wait: for a blocked thread, whose event loop does not. */
   pump(): void {
     this.#control.pump();
+    if (this.#isClosed) turnShare.pump();
   }
 
   #onDoorbell(): void {
@@ -499,7 +502,14 @@ export class Link implements Pollable, PortLink {
       settler.reject(error ?? systemError('ECONNRESET', 'connect', name));
     }
     this.#pool.retire();
-    for (const port of this.#ports.slice()) this.#abandon(port, error);
+    this.#abandonAll(0, error);
+  }
+
+  /** From that number on, so many in a turn as leave time for the rest. */
+  #abandonAll(from: number, error: Error | undefined): void {
+    const to = from + ABANDONED_AT_ONCE;
+    for (const port of this.#ports.slice(from, to)) this.#abandon(port, error);
+    if (to < this.#ports.length) return turnShare.wait(() => this.#abandonAll(to, error));
     // No port writes any more, and none is armed: the pages can go.
     this.#peerRings.retire();
     this.#parts.own.region.retire();
@@ -511,7 +521,10 @@ export class Link implements Pollable, PortLink {
     port.isPeerGone = true;
     if (port.isReleased) return this.#free(port);
     port.handler?.peerGone(error);
-    // What it published before is still there to be read.
+    const { peerRing } = port;
+    port.peerRing = undefined;
+    if (peerRing !== undefined) this.#peerRings.drop(peerRing);
+    // What the peer published before is still there to be read.
     if (!port.isReleased) this.activate(port);
   }
 }

@@ -48,6 +48,12 @@ export class PeerRings {
     ring?.memory.region.retire();
   }
 
+  /** Lets go of one that is not written any more. */
+  drop({ id, memory }: PeerRing): void {
+    this.#rings.delete(id);
+    memory.region.retire();
+  }
+
   /** Lets go of all: none is written any more. */
   retire(): void {
     for (const { memory } of this.#rings.values()) memory.region.retire();

@@ -1,7 +1,11 @@
+import { pumpables } from './pump.js';
+
 /** Milliseconds of one turn of the event loop that all of this domain's control sockets may take together. */
-const SHARE = 4;
+const SHARE = 2;
 /** Of those that waited, how many have their share of a turn: what they settle is continued after them all. */
 const BATCH = 16;
+/** The same at once, of a thread that blocks; some come again and again. */
+const MANY = 1024;
 
 /**
  * What control sockets take of the event loop. A peer may end a thousand links at once, or ask on each of them: who
@@ -25,6 +29,11 @@ class TurnShare {
     this.#waiting.add(callback);
   }
 
+  /** Calls back those who wait: a thread that blocks has no turns. */
+  pump(): void {
+    this.#callBack(MANY);
+  }
+
   #begin(): void {
     if (this.#immediate !== undefined) return;
     this.#until = performance.now() + SHARE;
@@ -36,14 +45,19 @@ class TurnShare {
     if (this.#waiting.size === 0) return;
     // First, so that one that throws does not stop the others.
     this.#begin();
-    let left = BATCH;
+    this.#callBack(BATCH, this.#until);
+  }
+
+  #callBack(most: number, until = Number.POSITIVE_INFINITY): void {
+    let left = most;
     for (const callback of this.#waiting) {
       this.#waiting.delete(callback);
       callback();
-      if (--left === 0 || performance.now() >= this.#until) return;
+      if (--left === 0 || performance.now() >= until) return;
     }
   }
 }
 
 /** This environment's. */
 export const turnShare = new TurnShare();
+pumpables.add(turnShare);

@@ -3,7 +3,7 @@ import type { Fixture, Report, useSandbox } from './support.js';
 
 type Group = 'handshake' | 'message' | 'frame' | 'flood';
 
-/** Of the victim's event loop, by its own work: milliseconds between two timers, of CPU and by the clock. */
+/** Of the victim's event loop, by its own work: milliseconds of CPU between two timers. */
 const MAX_OWN_STALL = 20;
 /** By the clock: a stall in the kernel, or what this machine makes of one. */
 const MAX_STALL = 1000;
