@@ -62,7 +62,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   };
   #taker: Taker | undefined;
   /** Loops over the messages that were not left. */
-  #loops = 0;
+  #iterations = 0;
   #stream: ChannelStream | undefined;
   #isEndedHere = false;
 
@@ -409,9 +409,9 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   }
 
   #iterate<T>(convert: (item: Item) => T): AsyncIterableIterator<T> {
-    this.#loops++;
+    this.#iterations++;
     return new Iteration(this.#endpoint, convert, () => {
-      if (--this.#loops > 0) return;
+      if (--this.#iterations > 0) return;
       this.#taker = undefined;
       this.#endpoint.takesRegions = false;
     });

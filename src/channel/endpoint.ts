@@ -2,6 +2,7 @@ import { ShmloopError, systemError } from '../errors.js';
 import { domain } from '../event/index.js';
 import type { GrantMessage, Port, PortHandler } from '../link/index.js';
 import { toBytes } from './bytes.js';
+import { Copier } from './copier.js';
 import { type FrameType, TYPE } from './framing.js';
 import { Intake, type Waiter } from './intake.js';
 import { Lending } from './lending.js';
@@ -9,15 +10,13 @@ import type { Limits } from './limits.js';
 import { Outlet, tooLarge } from './outlet.js';
 import type { Outgoing } from './parts.js';
 import { Receiver, type Sink } from './receiver.js';
-import { Copying, type Item, privateCopy, type RegionMessage } from './region-message.js';
+import { type Item, privateCopy, type RegionMessage } from './region-message.js';
 import { type RequestOptions, Requests } from './requests.js';
 import { Responder } from './responder.js';
 
 const NOTHING = new Uint8Array(0);
 /** Who pulls message by message without a turn of the event loop in between would starve all others. */
 const PULLS_A_TURN = 4;
-/** Bytes of regions that may be copied in a turn: a few bytes in the ring can stand for many. */
-const COPIED_A_TURN = 1024 * 1024;
 /** Bytes that may wait to be sent while further requests are taken. */
 const MAX_REPLIES = 16 * 1024 * 1024;
 /** What a channel is told; each is called outside of any reading of the ring. */
@@ -53,10 +52,7 @@ export class Endpoint implements PortHandler, Sink {
   takesRegions = false;
   /** Loops over the messages that have one, and did not ask for the next yet: they may still send, whatever the peer does. */
   #loops = 0;
-  /** Bytes of messages in regions since the last turn. */
-  #copiedBytes = 0;
-  /** A message too large to be copied in one turn; what comes behind it waits. */
-  #copying: Copying | undefined;
+  readonly #copier = new Copier();
   /** Pulls since the last turn. */
   #pulls = 0;
   /** The last poll found nothing, and nothing changed since but, perhaps, the rings. */
@@ -161,9 +157,9 @@ export class Endpoint implements PortHandler, Sink {
     if (!this.#intake.isEmpty) return this.#intake.take();
     if (this.#isClosed || this.receiver === undefined) return undefined;
     this.receiver.isPooled = false;
-    this.#copiedBytes = 0;
+    this.#copier.newTurn();
     this.#lookAgain();
-    const message = this.#takeOne() ?? this.#pull() ?? this.#copyOn(Number.POSITIVE_INFINITY);
+    const message = this.#takeOne() ?? this.#pull() ?? this.#copier.finish();
     this.receiver.isPooled = true;
     return message && privateCopy(message);
   }
@@ -207,7 +203,7 @@ export class Endpoint implements PortHandler, Sink {
   get isDrained(): boolean {
     return (
       this.#intake.isEmpty &&
-      this.#copying === undefined &&
+      !this.#copier.isBusy &&
       (this.#isClosed || this.receiver === undefined || this.receiver.isEnded)
     );
   }
@@ -234,15 +230,10 @@ export class Endpoint implements PortHandler, Sink {
   poll(): boolean {
     let worked = false;
     this.#pulls = 0;
-    this.#copiedBytes = 0;
+    this.#copier.newTurn();
     try {
       if (this.#isQuiet && !this.#hasNews()) return false;
-      if (this.#copying !== undefined) {
-        worked = true;
-        this.#copiedBytes = COPIED_A_TURN;
-        const copied = this.#copyOn(COPIED_A_TURN);
-        if (copied !== undefined) this.#intake.add(copied);
-      }
+      if (this.#copyOn()) worked = true;
       if (this.receiver?.fill()) worked = true;
       if (this.outlet.advance()) worked = true;
     } catch (error) {
@@ -262,8 +253,8 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   arm(): boolean {
-    if (this.#isInterrupted || this.#copying !== undefined) return false;
-    this.#copiedBytes = 0;
+    if (this.#isInterrupted || this.#copier.isBusy) return false;
+    this.#copier.newTurn();
     try {
       if (this.receiver !== undefined && !this.receiver.park('event')) return false;
       return this.outlet.arm();
@@ -350,17 +341,16 @@ export class Endpoint implements PortHandler, Sink {
 
   #dropReceived(): void {
     this.#intake.clear();
-    this.#copying?.drop();
-    this.#copying = undefined;
+    this.#copier.drop();
   }
 
   /** Whether a message that was received is not there yet: messages that come behind it wait. */
   get #isBehind(): boolean {
-    return this.lending.inbox.isPending || this.#copying !== undefined;
+    return this.lending.inbox.isPending || this.#copier.isBusy;
   }
 
   #acceptsRegion(): boolean {
-    return this.lending.releases.hasRoom && (this.takesRegions || this.#copiedBytes < COPIED_A_TURN);
+    return this.lending.releases.hasRoom && (this.takesRegions || this.#copier.hasRoom);
   }
 
   #acceptsRequest(): boolean {
@@ -385,13 +375,9 @@ export class Endpoint implements PortHandler, Sink {
 
   #receiveRegion(message: RegionMessage | undefined): void {
     if (message === undefined) return;
-    if (!this.takesRegions && message.length > COPIED_A_TURN) {
-      this.#copying = new Copying(message);
-      return;
-    }
-    this.#copiedBytes += message.length;
+    if (!this.takesRegions && !this.#copier.admits(message)) return;
     // Polling on within the turn would copy as much again.
-    if (this.#copiedBytes >= COPIED_A_TURN) domain.yieldSoon();
+    if (!this.#copier.hasRoom) domain.yieldSoon();
     this.#intake.add(message);
   }
 
@@ -423,15 +409,13 @@ export class Endpoint implements PortHandler, Sink {
     domain.yieldSoon();
   }
 
-  /** Copies on what is being copied, up to so many bytes. @returns the copy when it is done */
-  #copyOn(bytes: number): Buffer | undefined {
-    const copying = this.#copying;
-    if (copying === undefined) return undefined;
-    // Polling on within the turn would copy as much again.
+  /** @returns whether there was something to copy */
+  #copyOn(): boolean {
+    if (!this.#copier.isBusy) return false;
+    const copy = this.#copier.advance();
+    if (copy !== undefined) this.#intake.add(copy);
     domain.yieldSoon();
-    if (!copying.advance(bytes)) return undefined;
-    this.#copying = undefined;
-    return copying.copy;
+    return true;
   }
 
   #takeOne(): Buffer | undefined {
@@ -495,7 +479,7 @@ export class Endpoint implements PortHandler, Sink {
     if (isReceived) return this.finish(this.#isCut ? this.#reset() : undefined);
     // The end is here, and comes after the messages that nobody has taken yet.
     if (this.receiver?.isEnded) return;
-    if (this.#copying !== undefined) return this.#wantMore();
+    if (this.#copier.isBusy) return this.#wantMore();
     if (this.lending.inbox.isPending) return this.finish(this.#reset());
     try {
       if (this.receiver?.isEmpty()) this.finish(this.#reset());

@@ -73,40 +73,6 @@ export class RegionMessage implements Disposable {
 /** What was received: private memory, or a message in regions. */
 export type Item = Buffer | RegionMessage;
 
-/** A message on its way into private memory, piece by piece: all at once would hold up the event loop. */
-export class Copying {
-  readonly #message: RegionMessage;
-  readonly copy: Buffer;
-  #done = 0;
-
-  constructor(message: RegionMessage) {
-    this.#message = message;
-    this.copy = Buffer.allocUnsafeSlow(message.length);
-  }
-
-  /** Copies up to so many bytes. @returns whether all is copied, and what it was in released */
-  advance(bytes: number): boolean {
-    const until = Math.min(this.#done + bytes, this.copy.length);
-    let start = 0;
-    for (const buffer of this.#message.buffers) {
-      const from = Math.max(this.#done - start, 0);
-      if (from < buffer.length && start < until) {
-        buffer.copy(this.copy, start + from, from, Math.min(buffer.length, until - start));
-      }
-      start += buffer.length;
-    }
-    this.#done = until;
-    if (until < this.copy.length) return false;
-    this.#message.release();
-    return true;
-  }
-
-  /** Nobody wants it any more. */
-  drop(): void {
-    this.#message.release();
-  }
-}
-
 /** The message in private memory; what it was in is released. */
 export function privateCopy(item: Item): Buffer {
   if (!(item instanceof RegionMessage)) return item;

@@ -35,6 +35,12 @@ if (values.help) {
 
 const root = fetchNodeTests(join(project, '.cache'));
 const files = list(positionals.length > 0 ? positionals : DEFAULT);
+if (files.length === 0) {
+  console.error(
+    `no test has a name like ${positionals.join(', ')}; names are like parallel/test-net-connect-buffer.js`,
+  );
+  process.exit(2);
+}
 const work = mkdtempSync(join(tmpdir(), 'shmloop-node-'));
 const empty = join(work, 'empty.mjs');
 writeFileSync(empty, '');
