@@ -52,7 +52,7 @@ export class HotPorts {
 
   /** Backwards: the place of a port that is removed is taken by the last one, which had its turn. */
   #takeNext(): Port | undefined {
-    if (this.#next === 0) this.#next = this.#ports.length;
+    if (this.#next === 0 || this.#next > this.#ports.length) this.#next = this.#ports.length;
     return this.#ports[--this.#next];
   }
 

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { HotPorts } from '../../src/link/hot-ports.js';
+import type { Port } from '../../src/link/port.js';
+
+/** A port whose channel has work so often, or for ever. */
+function portWith(work: number): Port & { polls: number } {
+  const port = {
+    quiet: 0,
+    isHot: false,
+    isReleased: false,
+    polls: 0,
+    handler: {
+      poll: () => {
+        port.polls++;
+        return work-- > 0;
+      },
+      arm: () => true,
+    },
+  };
+  return port as unknown as Port & { polls: number };
+}
+
+function hotPortsOf(ports: Port[]): HotPorts {
+  const hot = new HotPorts();
+  for (const port of ports) hot.add(port);
+  return hot;
+}
+
+test('where many have work, a look serves some, and all have had their turn before any has two', () => {
+  const ports = Array.from({ length: 100 }, () => portWith(Number.POSITIVE_INFINITY));
+  const hot = hotPortsOf(ports);
+  expect(hot.poll()).toBe(true);
+  expect(ports.reduce((sum, { polls }) => sum + polls, 0)).toBeLessThan(100);
+  for (let looks = 0; looks < 20; looks++) {
+    hot.poll();
+    const polls = ports.map((port) => port.polls);
+    expect(Math.max(...polls) - Math.min(...polls)).toBeLessThanOrEqual(1);
+  }
+});
+
+test('one that is left of many is polled in the very next look', () => {
+  const ports = Array.from({ length: 100 }, () => portWith(1));
+  const last = portWith(Number.POSITIVE_INFINITY);
+  const hot = hotPortsOf([last, ...ports]);
+  while (hot.length > 1) hot.poll();
+  const before = last.polls;
+  expect(hot.poll()).toBe(true);
+  expect(last.polls).toBe(before + 1);
+});
+
+test('ports that come and go keep none from its turn', () => {
+  const steady = Array.from({ length: 50 }, () => portWith(Number.POSITIVE_INFINITY));
+  const hot = hotPortsOf(steady);
+  const looks = 200;
+  for (let i = 0; i < looks; i++) {
+    for (let k = 0; k < 20; k++) hot.add(portWith(k % 3));
+    hot.poll();
+  }
+  // 32 a look, of at most 50 and those that came.
+  for (const { polls } of steady) expect(polls).toBeGreaterThan(looks / 8);
+});
