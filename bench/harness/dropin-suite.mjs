@@ -18,6 +18,9 @@ const TRANSPORTS = {
 
 /** Bytes after which memory and code of both ends are warm. */
 const WARM_UP_BYTES = 3e9;
+/** Of each pair in a round, and what part of the usual time each takes. */
+const TURNS = 8;
+const TURN = 1 / 4;
 /** In place of the usual: each round starts anew, and has its time for it. */
 const LONGER_WARM_UP = 3;
 
@@ -72,6 +75,7 @@ export const suite = {
   cases: Object.keys(CASES),
   transports: Object.keys(TRANSPORTS),
   quick: { rounds: 5 },
+  turns: TURNS,
   makePlan,
   prepare,
   compare: compareWithTcp,
@@ -96,7 +100,8 @@ function makePlan(cases, transports) {
 
 /**
  * Two processes keep for as long as they live what the one has to the advantage of others: by where their memory lies,
- * and what was compiled when. So each round has new ones.
+ * and what was compiled when. So each round has new ones. They are all there for all of the round, and what is measured
+ * of them in turn is short: what others do to the machine from one moment to the next is more than what is compared.
  * @param {{ transport: string, kind: string, size: number }} run
  * @param {import('./measure.mjs').Times} times
  * @param {string} directory
@@ -105,15 +110,17 @@ function makePlan(cases, transports) {
 async function prepare({ transport, kind, size }, times, directory) {
   const { programs, switches } = CASES[kind];
   const summaries = switches ? directory : undefined;
-  /** @type {ProgramPair | undefined} */
+  /** @type {ProgramPair} */
   let pair;
+  /** @type {() => Promise<import('./measure.mjs').Measurement>} */
+  let measure;
   return {
-    measure: async () => {
+    begin: async () => {
       pair = new ProgramPair(programs, transport, TRANSPORTS[transport], summaries);
-      const measurement = await measureOnce(pair, kind, size, times);
-      await pair.close();
-      return measurement;
+      measure = await prepareTurns(pair, kind, size, times);
     },
+    measure: () => measure(),
+    end: () => pair.close(),
     close: async () => {},
     kill: () => pair?.kill(),
   };
@@ -125,7 +132,7 @@ async function prepare({ transport, kind, size }, times, directory) {
  * @param {number} size
  * @param {import('./measure.mjs').Times} times
  */
-async function measureOnce(pair, kind, size, times) {
+async function prepareTurns(pair, kind, size, times) {
   const { method, port, connections, warmUp: enough } = CASES[kind];
   await pair.open({ size, port, connections });
   const runBatch = async (/** @type {number} */ count) => {
@@ -133,11 +140,11 @@ async function measureOnce(pair, kind, size, times) {
     return { ...report, elapsedMs: report.elapsedNs / 1e6 };
   };
   const isOneWay = method === 'oneway';
-  const longestWarmUpMs = LONGER_WARM_UP * times.longestWarmUpMs;
+  const longer = { longestWarmUpMs: LONGER_WARM_UP * times.longestWarmUpMs, measureMs: TURN * times.measureMs };
   const largest = isOneWay ? LARGEST_BATCH.oneway : LARGEST_BATCH.rtt;
   const messages = isOneWay ? WARM_UP_BYTES / size : enough;
-  const count = await warmUp(runBatch, { ...times, longestWarmUpMs }, largest, messages);
-  return measure(pair, runBatch, { count, method, size, connections });
+  const count = await warmUp(runBatch, { ...times, ...longer }, largest, messages);
+  return () => measure(pair, runBatch, { count, method, size, connections });
 }
 
 /**

@@ -13,8 +13,10 @@
  * @property {number} idleMs
  * @property {number} budgetMs for all of it; where it gets short, there are fewer rounds
  *
- * @typedef {object} Prepared both sides are there, warm, and idle
+ * @typedef {object} Prepared both sides are there, warm, and idle; from `begin` to `end` where there is one
+ * @property {() => Promise<unknown>} [begin] a round
  * @property {() => Promise<Measurement>} measure once
+ * @property {() => Promise<unknown>} [end] the round
  * @property {() => Promise<void>} close
  * @property {() => void} kill
  */

@@ -1,4 +1,4 @@
-/** Carries out a plan: what is compared takes turns, round by round. */
+/** Carries out a plan: what is compared takes turns, round by round, and within a round. */
 import { rotate } from './plan.mjs';
 import { startProgress } from './report.mjs';
 import { summarize } from './statistics.mjs';
@@ -10,10 +10,11 @@ import { summarize } from './statistics.mjs';
  * @property {readonly string[]} cases
  * @property {readonly string[]} transports
  * @property {Partial<Times> & { rounds: number }} [quick] in place of the usual quick times
+ * @property {number} [turns] of each measurement in a round, of which its figure is the median; 1
  * @property {(cases: readonly string[], transports: readonly string[]) => Group[]} makePlan
  * @property {(transports: readonly string[]) => Promise<unknown>} [setUp] before anything is measured
  * @property {(run: any, times: Times, directory: string) => Promise<Prepared>} prepare
- * @property {(results: ReadonlyMap<Run, Measurement[]>) => void} [compare] adds to measurements how they compare
+ * @property {(taken: ReadonlyMap<Run, Measurement[]>) => void} [compare] adds to those of a round how they compare, turn by turn
  * @property {(rows: readonly Row[]) => string} format
  *
  * @typedef {import('./plan.mjs').Group} Group
@@ -31,9 +32,9 @@ import { summarize } from './statistics.mjs';
  * @param {Times} times
  * @param {string} directory
  */
-export async function runPlan({ cases, prepare, compare }, plan, rounds, times, directory) {
+export async function runPlan({ cases, turns = 1, prepare, compare }, plan, rounds, times, directory) {
   const roundsOf = (/** @type {Group} */ group) => (isIdle(group) ? 1 : rounds);
-  const progress = startProgress(plan.reduce((sum, group) => sum + group.runs.length * (2 + roundsOf(group)), 0));
+  const progress = startProgress(plan.reduce((sum, group) => sum + group.runs.length * roundsOf(group) * turns, 0));
   /** @type {Map<Run, Measurement[]>} */
   const results = new Map();
   /** @type {string[]} */
@@ -44,19 +45,16 @@ export async function runPlan({ cases, prepare, compare }, plan, rounds, times, 
     /** @type {Map<Run, Prepared>} */
     const prepared = new Map();
     /** A run that failed is not repeated, and reports nothing. */
-    const attempt = async (/** @type {Run} */ run, /** @type {() => Promise<unknown>} */ step) => {
+    const attempt = async (/** @type {Run} */ run, /** @type {(prepared?: Prepared) => Promise<unknown>} */ step) => {
       try {
-        await step();
+        await step(prepared.get(run));
       } catch (error) {
         prepared.get(run)?.kill();
         prepared.delete(run);
         results.delete(run);
         failures.push(`${group.title}, ${run.transport}: ${/** @type {Error} */ (error).message}`);
       }
-      progress.step(`${group.title} ${run.transport}`);
     };
-    const take = (/** @type {Run} */ run) =>
-      attempt(run, async () => results.get(run)?.push(await /** @type {Prepared} */ (prepared.get(run)).measure()));
 
     for (const run of group.runs) {
       await attempt(run, async () => {
@@ -65,15 +63,27 @@ export async function runPlan({ cases, prepare, compare }, plan, rounds, times, 
       });
     }
     for (let round = 0; round < roundsOf(group) && (round === 0 || !isTimeShort()); round++) {
-      const runs = rotate(group.runs, round).filter((run) => prepared.has(run));
-      // Idle ones do not disturb each other, and are looked at from outside: all at once.
-      if (isIdle(group)) await Promise.all(runs.map(take));
-      else for (const run of runs) await take(run);
+      /** @type {Map<Run, Measurement[]>} */
+      const taken = new Map([...prepared.keys()].map((run) => [run, []]));
+      const take = (/** @type {Run} */ run) =>
+        attempt(run, async (it) => {
+          if (it !== undefined) taken.get(run)?.push(await it.measure());
+          progress.step(`${group.title} ${run.transport}`);
+        });
+      const runs = rotate(group.runs, round);
+      for (const run of runs) await attempt(run, async (it) => it?.begin?.());
+      for (let turn = 0; turn < turns; turn++) {
+        // Idle ones do not disturb each other, and are looked at from outside: all at once.
+        if (isIdle(group)) await Promise.all(runs.map(take));
+        else for (const run of rotate(runs, turn)) await take(run);
+      }
+      for (const run of runs) await attempt(run, async (it) => it?.end?.());
+      compare?.(taken);
+      for (const [run, measurements] of taken) results.get(run)?.push(summarize(measurements).medians);
     }
-    for (const [run, { close }] of prepared) await attempt(run, close);
+    for (const run of group.runs) await attempt(run, async (it) => it?.close());
   }
   progress.stop();
-  compare?.(results);
   const byCase = (/** @type {Row} */ a, /** @type {Row} */ b) =>
     cases.indexOf(a.case) - cases.indexOf(b.case) || (a.size ?? 0) - (b.size ?? 0);
   return { rows: rowsOf(results).sort(byCase), failures };

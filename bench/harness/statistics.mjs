@@ -56,17 +56,17 @@ export function round(value) {
 }
 
 /**
- * How many times TCP's a measurement is, round by round: what disturbed one disturbed the other.
- * @param {ReadonlyMap<import('./plan.mjs').Run, import('./measure.mjs').Measurement[]>} results
+ * How many times TCP's a measurement is, turn by turn: what disturbed one disturbed the other.
+ * @param {ReadonlyMap<import('./plan.mjs').Run, import('./measure.mjs').Measurement[]>} taken
  */
-export function compareWithTcp(results) {
-  for (const [run, measurements] of results) {
+export function compareWithTcp(taken) {
+  for (const [run, measurements] of taken) {
     const isBaseline = (/** @type {import('./plan.mjs').Run} */ other) =>
       other.transport === 'tcp' && other.kind === run.kind && other.size === run.size;
-    const baseline = [...results].find(([other]) => isBaseline(other))?.[1];
+    const baseline = [...taken].find(([other]) => isBaseline(other))?.[1];
     if (baseline === undefined) continue;
-    for (const [round, own] of measurements.entries()) {
-      const tcp = baseline[round];
+    for (const [turn, own] of measurements.entries()) {
+      const tcp = baseline[turn];
       if (tcp === undefined) continue;
       own.times_tcp = run.kind === 'rtt' ? tcp.p50_us / own.p50_us : own.msgs_per_s / tcp.msgs_per_s;
       own.cpu_times_tcp = own.cpu_us_per_msg / tcp.cpu_us_per_msg;
