@@ -510,7 +510,6 @@ export class Link implements Pollable, PortLink {
     const to = from + ABANDONED_AT_ONCE;
     for (const port of this.#ports.slice(from, to)) this.#abandon(port, error);
     if (to < this.#ports.length) return turnShare.wait(() => this.#abandonAll(to, error));
-    // No port writes any more, and none is armed: the pages can go.
     this.#peerRings.retire();
     this.#parts.own.region.retire();
     this.#parts.theirs.region.retire();
@@ -521,9 +520,8 @@ export class Link implements Pollable, PortLink {
     port.isPeerGone = true;
     if (port.isReleased) return this.#free(port);
     port.handler?.peerGone(error);
-    const { peerRing } = port;
-    port.peerRing = undefined;
-    if (peerRing !== undefined) this.#peerRings.drop(peerRing);
+    // It writes no more, and is not armed: the pages can go.
+    if (port.peerRing !== undefined) this.#peerRings.drop(port.peerRing);
     // What the peer published before is still there to be read.
     if (!port.isReleased) this.activate(port);
   }
