@@ -125,6 +125,7 @@ export class Outlet {
 
   /** Puts what waits into the ring, and publishes it: for blocking calls. */
   flush(): void {
+    if (this.#isGone()) return;
     this.#guarded(() => this.sender?.flush());
     this.sender?.publish();
   }
@@ -136,8 +137,7 @@ export class Outlet {
 
   /** Whether there is room for what waits. */
   hasRoom(): boolean {
-    const { sender } = this;
-    return sender !== undefined && sender.queued > 0 && sender.isReady();
+    return this.#isBlocked() && (this.sender as Sender).isReady();
   }
 
   /** Arms the wake-up for when there is room for what waits. @returns false when there is */

@@ -182,6 +182,7 @@ export class Sender implements Publishable {
   close(): number {
     this.publish();
     this.#isClosed = true;
+    this.#wanted = 0;
     return this.#queue.clear().length;
   }
 

@@ -11,6 +11,8 @@ import { TYPE } from './framing.js';
 export class ChannelStream extends Duplex {
   readonly #channel: Channel;
   readonly #endpoint: Endpoint;
+  /** What ended the channel. */
+  #failure: Error | undefined;
 
   constructor(channel: Channel, endpoint: Endpoint) {
     const options = {
@@ -31,9 +33,18 @@ export class ChannelStream extends Duplex {
       this.push(null);
     });
     channel.once('close', (error) => {
+      this.#failure = error;
       // What was received and not yet read is the reader's still.
-      if (error !== undefined || !isReceived) this.destroy(error);
+      if (error === undefined ? !isReceived : this.readableLength === 0) this.destroy(error);
     });
+  }
+
+  /** As that of any `Readable`. Where the channel failed, the stream fails once all is read. */
+  override read(size?: number): unknown {
+    const chunk = super.read(size);
+    const failure = this.#failure;
+    if (failure !== undefined && this.readableLength === 0) process.nextTick(() => this.destroy(failure));
+    return chunk;
   }
 
   override _read(): void {

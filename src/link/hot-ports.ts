@@ -19,6 +19,7 @@ export class HotPorts {
 
   add(port: Port): void {
     port.quiet = 0;
+    port.isDue = true;
     if (port.isHot || port.isReleased) return;
     port.isHot = true;
     this.#ports.push(port);
@@ -34,9 +35,8 @@ export class HotPorts {
   /** Polls each once, or some when many have work: the others next time. @returns whether any had work */
   poll(): boolean {
     let worked = 0;
-    for (let left = this.#ports.length; left > 0 && worked < MOST_WORKING; left--) {
-      const port = this.#takeNext();
-      if (port !== undefined && this.#poll(port)) worked++;
+    for (let left = this.#ports.length; left > 0 && this.length > 0 && worked < MOST_WORKING; left--) {
+      if (this.#poll(this.#takeNext())) worked++;
     }
     return worked > 0;
   }
@@ -51,12 +51,13 @@ export class HotPorts {
   }
 
   /** Backwards: the place of a port that is removed is taken by the last one, which had its turn. */
-  #takeNext(): Port | undefined {
-    if (this.#next === 0 || this.#next > this.#ports.length) this.#next = this.#ports.length;
-    return this.#ports[--this.#next];
+  #takeNext(): Port {
+    if (this.#next === 0 || this.#next > this.length) this.#next = this.length;
+    return this.#ports[--this.#next] as Port;
   }
 
   #poll(port: Port): boolean {
+    port.isDue = false;
     if (port.handler?.poll()) {
       port.quiet = 0;
       return true;
@@ -65,7 +66,9 @@ export class HotPorts {
     return false;
   }
 
+  /** Not before it was polled: what it was added for may be nothing that it can be armed for. */
   #arm(port: Port): void {
+    if (port.isDue) return;
     if (port.handler?.arm() ?? true) this.remove(port);
   }
 }

@@ -63,6 +63,8 @@ export class Port {
   handler: PortHandler | undefined;
   /** Whether it is polled without being notified. */
   isHot = false;
+  /** Whether it has not been polled since it was last asked for. */
+  isDue = false;
   /** Turns in a row without work. */
   quiet = 0;
   isPeerGone = false;

@@ -45,3 +45,12 @@ test('a server is killed while clients connect: they get a coded error soon, and
   expect(report.slowest).toBeLessThanOrEqual(SOON);
   expect(report).toMatchObject({ descriptorsLeft: 0, filesLeft: [] });
 });
+
+test.each(['lent', 'queued'])(
+  'the peer is killed while room to reserve is waited for (%s): what it sent is there',
+  async (how) => {
+    const report = await sandbox.run('reserving-survivor', { how });
+    expect(report).toMatchObject({ count: 100, code: 'ECONNRESET', closedBy: 'ECONNRESET' });
+    expect(report.early).toBeUndefined();
+  },
+);

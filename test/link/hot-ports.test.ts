@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { HotPorts } from '../../src/link/hot-ports.js';
-import type { Port } from '../../src/link/port.js';
+import type { Port, PortHandler } from '../../src/link/port.js';
 
 /** A port whose channel has work so often, or for ever. */
 function portWith(work: number): Port & { polls: number } {
@@ -45,6 +45,42 @@ test('one that is left of many is polled in the very next look', () => {
   for (const port of others) hot.remove(port);
   expect(hot.poll()).toBe(true);
   expect(last?.polls).toBe(1);
+});
+
+test('when all are removed in the middle of a look, those that come after are polled', () => {
+  const ports = Array.from({ length: 40 }, () => portWith(Number.POSITIVE_INFINITY));
+  const hot = hotPortsOf(ports);
+  for (let looks = 0; looks < 40; looks++) {
+    hot.poll();
+    const last = portWith(1);
+    last.handler = {
+      ...(last.handler as PortHandler),
+      poll: () => {
+        for (const port of ports) hot.remove(port);
+        return true;
+      },
+    };
+    hot.add(last);
+    hot.poll();
+    hot.remove(last);
+    const late = portWith(1);
+    hot.add(late);
+    hot.poll();
+    expect(late.polls).toBe(1);
+    for (const port of ports) hot.add(port);
+  }
+});
+
+test('a port is not armed before it was polled for what it was added for', () => {
+  const ports = Array.from({ length: 100 }, () => portWith(Number.POSITIVE_INFINITY));
+  const hot = hotPortsOf(ports);
+  hot.poll();
+  expect(hot.arm()).toBe(false);
+  const polled = ports.filter(({ polls }) => polls > 0);
+  expect(hot.length).toBe(ports.length - polled.length);
+  for (const port of polled) hot.add(port);
+  expect(hot.arm()).toBe(false);
+  expect(hot.length).toBe(ports.length);
 });
 
 test('ports that come and go keep none from its turn', () => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { closed } from '../support/agent.js';
 import { useKeep } from '../support/keep.js';
@@ -60,4 +61,18 @@ test('what is sent after the end of the stream, or written after the end of the 
   await far.end();
   other.write('z');
   expect((await failed)[0]).toEqual(over);
+});
+
+test('a stream gives all that was received before it fails as its channel did', async () => {
+  const [near, far] = await open.pair();
+  for (let i = 0; i < 10; i++) near.send('0123456789');
+  await near.close();
+  // By then it has heard of it.
+  while (far.send('')) await turn();
+  let bytes = 0;
+  const reading = (async () => {
+    for await (const chunk of far.stream()) bytes += chunk.length;
+  })();
+  await expect(reading).rejects.toMatchObject({ code: 'ECONNRESET' });
+  expect(bytes).toBe(100);
 });
