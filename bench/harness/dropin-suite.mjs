@@ -1,6 +1,6 @@
 /** `npm run bench -- dropin`: the programs of ../dropin as they are, with the preload and without. */
 
-import { LARGEST_BATCH, LEAD_IN, warmUp } from './measure.mjs';
+import { LARGEST_BATCH, warmUp } from './measure.mjs';
 import { cpuOf, ProgramPair } from './program-pair.mjs';
 import { formatDropinRows } from './report.mjs';
 import { compareWithTcp } from './statistics.mjs';
@@ -21,6 +21,8 @@ const WARM_UP_BYTES = 3e9;
 /** Of each pair in a round, and what part of the usual time each takes. */
 const TURNS = 8;
 const TURN = 1 / 4;
+/** As much of a turn goes before it: how busy each CPU was the scheduler remembers for some 100 ms. */
+const LEAD_IN = 1 / 2;
 /** In place of the usual: each round starts anew, and has its time for it. */
 const LONGER_WARM_UP = 3;
 
@@ -32,20 +34,24 @@ const LONGER_WARM_UP = 3;
  * @property {string} port
  * @property {readonly number[]} sizes
  * @property {number} [connections]
- * @property {readonly number[]} [oneSided] sizes that are also measured with but one preload
+ * @property {readonly string[]} [transports] that are compared
+ * @property {boolean} [isPinned] each program to a CPU of its own: whether both have one or two makes far more of a
+ *   difference than what is looked for
  * @property {boolean} switches
  * @property {number} [warmUp] messages, where they run so much code that it takes long until it is compiled
  */
 
+const BOTH_OR_NONE = ['tcp', 'dropin'];
+const ONE_SIDED = { transports: ['tcp', 'dropin-one-sided'], isPinned: true, switches: true };
+
 /** @type {Record<string, Case>} */
 const CASES = {
-  rtt: { programs: 'net', method: 'rtt', port: 'echo', sizes: [64], oneSided: [64], switches: true },
+  rtt: { programs: 'net', method: 'rtt', port: 'echo', sizes: [64], switches: true },
   oneway: {
     programs: 'net',
     method: 'oneway',
     port: 'count',
     sizes: [64, 1 << 10, 64 << 10, 1 << 20],
-    oneSided: [64 << 10],
     switches: true,
   },
   'http-1': {
@@ -67,6 +73,8 @@ const CASES = {
     warmUp: 8000,
   },
   connect: { programs: 'net', method: 'connect', port: 'echo', sizes: [64], switches: false, warmUp: 4000 },
+  'rtt-one-sided': { programs: 'net', method: 'rtt', port: 'echo', sizes: [64], ...ONE_SIDED },
+  'oneway-one-sided': { programs: 'net', method: 'oneway', port: 'count', sizes: [64 << 10], ...ONE_SIDED },
 };
 
 /** @type {import('./run.mjs').Suite} */
@@ -89,9 +97,9 @@ export const suite = {
  */
 function makePlan(cases, transports) {
   return cases.flatMap((name) => {
-    const { sizes, oneSided = [] } = CASES[name];
+    const { sizes, transports: all = BOTH_OR_NONE } = CASES[name];
+    const compared = transports.filter((transport) => all.includes(transport));
     return sizes.map((size) => {
-      const compared = transports.filter((transport) => transport !== 'dropin-one-sided' || oneSided.includes(size));
       const runs = compared.map((transport) => ({ transport, kind: name, size, cases: [name] }));
       return { title: `${name} ${size}`, runs };
     });
@@ -108,7 +116,7 @@ function makePlan(cases, transports) {
  * @returns {Promise<import('./measure.mjs').Prepared>}
  */
 async function prepare({ transport, kind, size }, times, directory) {
-  const { programs, switches } = CASES[kind];
+  const { programs, switches, isPinned = false } = CASES[kind];
   const summaries = switches ? directory : undefined;
   /** @type {ProgramPair} */
   let pair;
@@ -117,6 +125,7 @@ async function prepare({ transport, kind, size }, times, directory) {
   return {
     begin: async () => {
       pair = new ProgramPair(programs, transport, TRANSPORTS[transport], summaries);
+      if (isPinned) pair.pin();
       measure = await prepareTurns(pair, kind, size, times);
     },
     measure: () => measure(),

@@ -1,4 +1,5 @@
 /** Two programs of ../dropin, which know nothing of what carries their bytes. */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PeerProcess } from './peer-process.mjs';
@@ -35,6 +36,16 @@ export class ProgramPair {
 
   get pids() {
     return [this.#server.pid, this.#client.pid];
+  }
+
+  /** Gives each a CPU of its own, where there are two. */
+  pin() {
+    const [first, second] = usableCpus();
+    if (second === undefined) return;
+    const pin = (/** @type {number} */ pid, /** @type {number} */ cpu) =>
+      execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', `${cpu}`, `${pid}`], { stdio: 'ignore' });
+    pin(this.#server.pid, first);
+    pin(this.#client.pid, second);
   }
 
   /** @param {{ size: number, port: string, connections?: number }} parameters */
@@ -82,6 +93,15 @@ export class ProgramPair {
     }
     return { execArgv: ['--import', PRELOAD], env };
   }
+}
+
+/** @returns {number[]} which CPUs this process may use */
+function usableCpus() {
+  const list = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
+  return list.split(',').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
 }
 
 /**

@@ -75,7 +75,7 @@ export async function runPlan({ cases, turns = 1, prepare, compare }, plan, roun
       for (let turn = 0; turn < turns; turn++) {
         // Idle ones do not disturb each other, and are looked at from outside: all at once.
         if (isIdle(group)) await Promise.all(runs.map(take));
-        else for (const run of rotate(runs, turn)) await take(run);
+        else for (const run of turn % 2 === 0 ? runs : runs.toReversed()) await take(run);
       }
       for (const run of runs) await attempt(run, async (it) => it?.end?.());
       compare?.(taken);

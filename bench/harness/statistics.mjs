@@ -68,7 +68,7 @@ export function compareWithTcp(taken) {
     for (const [turn, own] of measurements.entries()) {
       const tcp = baseline[turn];
       if (tcp === undefined) continue;
-      own.times_tcp = run.kind === 'rtt' ? tcp.p50_us / own.p50_us : own.msgs_per_s / tcp.msgs_per_s;
+      own.times_tcp = run.kind.startsWith('rtt') ? tcp.p50_us / own.p50_us : own.msgs_per_s / tcp.msgs_per_s;
       own.cpu_times_tcp = own.cpu_us_per_msg / tcp.cpu_us_per_msg;
     }
   }
