@@ -125,7 +125,8 @@ export class Outgoing {
     this.#rewind(length);
     const placed = this.#place(parts, length);
     const hasLeft = this.#publish();
-    this.#depth = Math.max(this.#depth, 2 * this.#behind());
+    // What found no room counts, too: what is this large comes again.
+    this.#depth = Math.max(this.#depth, 2 * (this.#behind() + length - placed));
     if (placed === length) return true;
     const waiting: Waiting = { request, parts: after(parts, placed), left: length - placed };
     if (hasLeft) return this.#toTcp(waiting);

@@ -211,6 +211,27 @@ describe('as long as nothing lies in the ring', () => {
     expect(owner.completed).not.toHaveBeenCalled();
   });
 
+  test('what found no room once has it from then on', () => {
+    const { outgoing, owner, overTcp, write, readAll, fillShallow } = read();
+    owner.isTakenAtOnce = true;
+    fillShallow();
+    write(100);
+    write(400 * KIB);
+    expect(overTcp).toHaveLength(1);
+    readAll();
+    expect(outgoing.enter()).toBe(true);
+    // As far as it would go with room for what the first one found.
+    for (let i = 0; i < 8; i++) {
+      outgoing.advance();
+      write(10 * KIB);
+      readAll();
+    }
+    outgoing.advance();
+    write(100);
+    write(400 * KIB);
+    expect(overTcp).toHaveLength(1);
+  });
+
   test('a message that only fits what is left of it is written there', () => {
     const { write, fillShallow } = read();
     fillShallow();

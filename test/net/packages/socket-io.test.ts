@@ -5,8 +5,8 @@ const { runPair } = usePrograms();
 
 describe.each(['eager', 'auto'])('Socket.IO over shared memory, %s,', (upgrade) => {
   test.each([
-    ['exchanges messages by WebSocket', 'websocket', 'websocket', 2_000_000],
-    ['exchanges messages by polling', 'polling', 'polling', 1_000_000],
+    ['exchanges messages by WebSocket', 'websocket', 'websocket', 6_000_000],
+    ['exchanges messages by polling', 'polling', 'polling', 3_000_000],
     ['goes from polling to WebSocket', 'upgrade', 'websocket', 600_000],
   ])('%s', async (_, scenario, transport, atLeast) => {
     const env = { ...LARGE_RINGS, SHMLOOP_UPGRADE: upgrade };
