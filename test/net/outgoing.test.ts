@@ -221,7 +221,7 @@ describe('as long as nothing lies in the ring', () => {
     readAll();
     expect(outgoing.enter()).toBe(true);
     // As far as it would go with room for what the first one found.
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 7; i++) {
       outgoing.advance();
       write(10 * KIB);
       readAll();
