@@ -9,7 +9,7 @@ export default defineConfig({
     hookTimeout: 30_000,
     retry: 0,
     // Much of what they take is waiting: for deadlines, and for programs to start.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text-summary', 'html'] },
   },
 });
