@@ -231,11 +231,18 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
     const status = streamBaseState[kReadBytesOrError] as number;
     if (status < 0) {
       this.#incoming.tcpEnded(status);
-      this.port.activate();
+      this.#hearEnd();
     } else if (status > 0) {
       return this.#tcpBrought(memory, status, streamBaseState[kArrayBufferOffset] as number);
     }
     return undefined;
+  }
+
+  /** Where nothing is before the end it is told in the phase of the event loop in which TCP tells it. */
+  #hearEnd(): void {
+    // What the peer has left unread, and so whether this is a reset, is known when its link has been heard.
+    if (!this.#isUnread()) this.poll();
+    if (!this.#isClosed) this.port.activate();
   }
 
   /** Looks whether the peer said in the ring that it is sure, without an event. */
@@ -306,6 +313,14 @@ export class Connection implements PortHandler, IncomingOwner, OutgoingOwner {
 
   isUnreadByPeer(): boolean {
     this.abandonIfLeft();
+    return this.#isUnread();
+  }
+
+  isWriteCut(): boolean {
+    return this.#guard(() => this.#outgoing.isCut) ?? true;
+  }
+
+  #isUnread(): boolean {
     return this.#guard(() => this.#outgoing.isUnread) ?? true;
   }
 

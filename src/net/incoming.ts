@@ -30,6 +30,8 @@ export interface IncomingOwner {
   broken(error: Error): void;
   /** Whether the peer left without reading what was sent to it, of which TCP would have told by a reset. */
   isUnreadByPeer(): boolean;
+  /** Whether it read a part of what was written at once, and not all. */
+  isWriteCut(): boolean;
 }
 
 /**
@@ -253,7 +255,9 @@ export class Incoming {
 
   /** Whether TCP would have been reset: the peer went and left something unread. */
   #isReset(): boolean {
-    return this.#tcpEnd === UV_EOF && !this.#hasEnded && this.#owner.isUnreadByPeer();
+    if (this.#tcpEnd !== UV_EOF) return false;
+    // It may have gone between two frames of one write, and found nothing unread.
+    return this.#hasEnded ? this.#isPeerGone && this.#owner.isWriteCut() : this.#owner.isUnreadByPeer();
   }
 
   /** TCP has ended, and there is nothing before it. */

@@ -77,6 +77,8 @@ export interface JsStreamHandle extends StreamHandle {
 }
 
 export interface HttpParser {
+  /** Its callbacks, by numbers that {@link Internals.HTTPParser} has. */
+  [callback: number]: (...args: unknown[]) => unknown;
   consume(handle: StreamHandle): void;
   unconsume(): void;
   /** Set by Node's HTTP server while this reads its socket's handle. */
@@ -97,7 +99,7 @@ export interface Internals extends StreamWrap {
   TCP: { new (type: number): TcpHandle; prototype: TcpHandle };
   JSStream: { new (): JsStreamHandle; prototype: JsStreamHandle };
   /** Where this Node gives it. */
-  HTTPParser: { prototype: HttpParser } | undefined;
+  HTTPParser: { prototype: HttpParser; kOnBody: number } | undefined;
   /** On a handle: the socket that has it. */
   owner: symbol;
   asyncId: symbol;

@@ -77,6 +77,9 @@ export class Outgoing {
   #dataEnd = 0;
   #skipEnd = 0;
   #wasUnread = false;
+  /** Where the first frame of the last write ended. */
+  #begunAt = 0;
+  #wasCut = false;
   #hasEnded = false;
   /** Bytes of the stream that went through the ring. */
   ringBytes = 0;
@@ -186,6 +189,12 @@ export class Outgoing {
     return this.#writer === undefined ? this.#wasUnread : !this.#writer.hasRead(this.#dataEnd);
   }
 
+  /** Whether the peer has read a part of a write, and not all: over TCP the rest would have been there, too. */
+  get isCut(): boolean {
+    if (this.#writer === undefined) return this.#wasCut;
+    return this.#writer.hasRead(this.#begunAt) && !this.#writer.hasRead(this.#dataEnd);
+  }
+
   /**
    * The ring is read no more: TCP has the rest, what nobody read first. The memory may go.
    * @throws ERR_SHMLOOP_PROTOCOL when TCP has something already that comes after what nobody read, or the end
@@ -198,6 +207,7 @@ export class Outgoing {
     const partRead = hasLeft ? writer.partRead : 0;
     // Of what the new owner of the socket leaves unread TCP tells by itself.
     this.#wasUnread = !hasLeft && this.isUnread;
+    this.#wasCut = !hasLeft && this.isCut;
     if (hasLeft && (partRead < 0 || this.#isTangled(frames))) throw tangled();
     // A peer that reset the connection reads nothing more, and the next write is to hear of the reset.
     const rest = hasLeft || !this.#owner.isTcpClosed() ? payloads(frames, partRead) : [];
@@ -350,6 +360,7 @@ export class Outgoing {
         }
       }
       writer.advance(frameLength(payload));
+      if (placed === 0) this.#begunAt = writer.position;
       placed += payload;
       // The reader takes this while the next is filled.
       if (placed < length) writer.publish();

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type HttpParser, internals, ownerOf, type StreamHandle, type TcpHandle } from './internals.js';
+import { runTicks } from './scope.js';
 
 const kParser = Symbol('shmloop parser');
 /** As much as is delivered at once. */
@@ -70,9 +71,25 @@ export class ParserFeed {
     return scratch.subarray(0, length);
   }
 
-  /** Runs code of the application. */
+  /**
+   * Runs code of the application. Beneath JavaScript the parser's callbacks for pieces of a body run no ticks after
+   * them, as they do when the event loop brings the data; those for headers and ends do not there either.
+   */
   feed(data: Uint8Array): void {
-    this.#stream.readBuffer(data);
+    const parser = this.#parser;
+    const { kOnBody = -1 } = internals.HTTPParser ?? {};
+    const onBody = parser[kOnBody];
+    if (onBody === undefined) return this.#stream.readBuffer(data);
+    parser[kOnBody] = (...args) => {
+      const result = onBody.apply(parser, args);
+      runTicks();
+      return result;
+    };
+    try {
+      this.#stream.readBuffer(data);
+    } finally {
+      parser[kOnBody] = onBody;
+    }
   }
 
   /** The parser reads the handle again. */

@@ -10,7 +10,7 @@ interface ScopedHandle extends StreamHandle {
 
 const kResource = Symbol('shmloop resource');
 const { runInAsyncScope } = AsyncResource.prototype;
-const runTicks = beneathDeprecation((process as unknown as { _tickCallback: () => void })._tickCallback);
+const tickCallback = beneathDeprecation((process as unknown as { _tickCallback: () => void })._tickCallback);
 
 /**
  * Remembers the async context that a handle is born in, as Node's C++ does for its own callbacks. Where there is
@@ -53,7 +53,12 @@ export function runAsCallback(handle: StreamHandle, run: () => void): void {
  */
 export function runReporting(resource: AsyncResource | undefined, run: () => void): void {
   const isDone = resource === undefined ? report(run) : runInAsyncScope.call(resource, report, undefined, run);
-  if (isDone) report(runTicks);
+  if (isDone) runTicks();
+}
+
+/** Runs ticks and microtasks, as the event loop does after a callback. */
+export function runTicks(): void {
+  report(tickCallback);
 }
 
 /** @returns whether nothing was thrown */

@@ -61,6 +61,7 @@ class Direction {
           throw error;
         },
         isUnreadByPeer: () => false,
+        isWriteCut: () => false,
       },
       this.#ring.reader,
       0,

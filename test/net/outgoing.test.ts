@@ -96,6 +96,43 @@ test('when the reader has left, and TCP has told of the end, what nobody read is
   expect(overTcp).toEqual([]);
 });
 
+describe('a write is cut', () => {
+  const KIB = 1024;
+  const whole = pattern(200 * KIB, 1);
+
+  /** Of two frames or more; a small write was read before. */
+  function written() {
+    const direction = direct(1024 * KIB);
+    const { ring, outgoing } = direction;
+    const read = (bytes: number) => {
+      ring.reader.observe();
+      ring.reader.take(bytes);
+      ring.reader.release();
+    };
+    outgoing.write(request, [pattern(100, 2)], 100);
+    read(BEFORE + frameLength(100));
+    outgoing.write(request, [whole], whole.length);
+    return { ...direction, read };
+  }
+
+  test('if its reader has taken some of its frames, and not all', () => {
+    const { outgoing, read } = written();
+    read(frameLength(64 * KIB));
+    expect(outgoing.isCut).toBe(true);
+    outgoing.abandon();
+    expect(outgoing.isCut).toBe(true);
+  });
+
+  test('but not if it has taken none of it, or all', () => {
+    const { ring, outgoing, read } = written();
+    expect(outgoing.isCut).toBe(false);
+    read(ring.reader.observe());
+    expect(outgoing.isCut).toBe(false);
+    outgoing.abandon();
+    expect(outgoing.isCut).toBe(false);
+  });
+});
+
 test('a write of very many parts goes on when there is room', () => {
   const { ring, outgoing } = direct();
   const parts = Array<Uint8Array>(200_000).fill(Buffer.from('x'));

@@ -34,6 +34,12 @@ describe('node:http over shared memory', () => {
     expectSameCount(outcome);
   });
 
+  test('runs ticks after each piece of a body that its parser finds, as over TCP', async () => {
+    const outcome = await run<string>('pieces');
+    expect(outcome.result).toBe('one tick microtask two tick microtask six tick microtask');
+    expectSwitched(outcome);
+  });
+
   test('answers pipelined requests in order', async () => {
     const outcome = await run('pipelining');
     expect(outcome.result).toBe(0);

@@ -8,6 +8,7 @@ describe('callbacks run when they would over TCP', () => {
   testScenes(start, 'order', {
     ticks: 'with ticks and microtasks between the data of two sockets',
     callbacks: 'of writes, after the call',
+    piping: "of an end that is passed on, before the 'close' of where it came from",
     timeout: 'of the time-out of a quiet socket, once',
     timeoutWhileBusy: 'but not of the time-out of one that exchanges',
     timeoutWhileWriting: 'or that writes',
