@@ -77,7 +77,7 @@ export interface JsStreamHandle extends StreamHandle {
 }
 
 export interface HttpParser {
-  /** Its callbacks, by numbers that {@link Internals.HTTPParser} has. */
+  /** Its callbacks, by numbers that its constructor has. */
   [callback: number]: (...args: unknown[]) => unknown;
   consume(handle: StreamHandle): void;
   unconsume(): void;
@@ -99,7 +99,7 @@ export interface Internals extends StreamWrap {
   TCP: { new (type: number): TcpHandle; prototype: TcpHandle };
   JSStream: { new (): JsStreamHandle; prototype: JsStreamHandle };
   /** Where this Node gives it. */
-  HTTPParser: { prototype: HttpParser; kOnBody: number } | undefined;
+  HTTPParser: { prototype: HttpParser } | undefined;
   /** On a handle: the socket that has it. */
   owner: symbol;
   asyncId: symbol;

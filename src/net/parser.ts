@@ -77,7 +77,7 @@ export class ParserFeed {
    */
   feed(data: Uint8Array): void {
     const parser = this.#parser;
-    const { kOnBody = -1 } = internals.HTTPParser ?? {};
+    const { kOnBody = -1 } = parser.constructor as { kOnBody?: number };
     const onBody = parser[kOnBody];
     if (onBody === undefined) return this.#stream.readBuffer(data);
     parser[kOnBody] = (...args) => {
