@@ -25,7 +25,8 @@ export function play(random) {
     deliverEnd: () => ends++,
     peerConfirmed: () => undefined,
     readTcp: () => undefined,
-    isUnreadByPeer: () => false,
+    isUnreadByPeer: () => random.chance(50),
+    isWriteCut: () => random.chance(50),
     broken(error) {
       broken = error;
       incoming.fail(-104);
