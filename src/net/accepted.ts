@@ -1,24 +1,32 @@
 import { native } from '../native.js';
 import { internals, type Status, type TcpHandle } from './internals.js';
 import { announcePort, isAnnounced, withdrawPort } from './ports.js';
+import type { Reason } from './reasons.js';
 import { isPortAllowed } from './settings.js';
 import { countWrites, pumpSeldom } from './starved.js';
 import { countConnection } from './summary.js';
 import { setReason } from './transport.js';
 import { keyOf, tupleOf } from './tuple.js';
 
+/** To look at a connection costs system calls: most of those that are short need none if it is put off. */
+const MAX_NEWCOMERS = 64;
+
 const kOwnPort = Symbol('shmloop own port');
 const kPeerPort = Symbol('shmloop peer port');
+const kIsAnnounced = Symbol('shmloop is announced');
 const kSeen = Symbol('shmloop seen');
 const kWrites = Symbol('shmloop writes');
 
 interface AcceptedHandle extends TcpHandle {
   [kOwnPort]: number;
   [kPeerPort]: number;
+  [kIsAnnounced]?: boolean;
   [kSeen]?: boolean;
   [kWrites]: number;
 }
 
+/** Open connections that nobody has looked at yet, the oldest first. */
+const newcomers = new Set<AcceptedHandle>();
 /** Open connections from this host that this domain did not make itself, by the port they come from. */
 const byPeerPort = new Map<number, Set<AcceptedHandle>>();
 let prototype: object | undefined;
@@ -39,6 +47,11 @@ export function markSeen(tcp: TcpHandle): void {
   (tcp as AcceptedHandle)[kSeen] = true;
 }
 
+/** A server of this domain accepted it, on a port that is announced for as long as the server listens. */
+export function markAnnounced(tcp: TcpHandle): void {
+  (tcp as AcceptedHandle)[kIsAnnounced] = true;
+}
+
 /**
  * A handle is read for the first time: if it is one end of a connection of this host, then from here on it can
  * be found. However it came here: accepted by a server, dealt out by a cluster, sent by a parent.
@@ -47,12 +60,32 @@ export function adopt(tcp: TcpHandle): void {
   const handle = tcp as AcceptedHandle;
   if (handle[kSeen]) return;
   handle[kSeen] = true;
-  const ports = native().localPorts(handle.fd);
+  handle[kWrites] = 0;
   countConnection(tcp);
-  if (ports === 0) return setReason(tcp, 'address');
+  prototype ??= acceptedPrototype();
+  Object.setPrototypeOf(handle, prototype);
+  if (handle[kIsAnnounced] && !isAwaited()) welcome(handle);
+  else inspect(handle);
+}
+
+function welcome(handle: AcceptedHandle): void {
+  setReason(handle, reasonNow);
+  newcomers.add(handle);
+  if (newcomers.size > MAX_NEWCOMERS) inspect(newcomers.values().next().value as AcceptedHandle);
+}
+
+/** Looks at those that this was put off for: before their port may no longer be announced, or one of them is asked for. */
+export function inspectNewcomers(): void {
+  for (const handle of newcomers) inspect(handle);
+}
+
+function inspect(handle: AcceptedHandle): void {
+  newcomers.delete(handle);
+  const ports = native().localPorts(handle.fd);
+  const reason = reasonBy(ports);
+  setReason(handle, reason);
+  if (reason !== 'unasked') return void Object.setPrototypeOf(handle, internals.TCP.prototype);
   const own = Math.floor(ports / 65_536);
-  if (!isPortAllowed(own)) return setReason(tcp, 'port');
-  setReason(tcp, 'unasked');
   if (!isAnnounced(own)) announcePort(own);
   track(handle, own, ports % 65_536);
   if (!isAwaited()) return;
@@ -60,8 +93,18 @@ export function adopt(tcp: TcpHandle): void {
   if (tuple !== undefined) onAdopted(handle, keyOf(tuple));
 }
 
+function reasonNow(tcp: TcpHandle): Reason {
+  return reasonBy(native().localPorts(tcp.fd));
+}
+
+function reasonBy(ports: number): Reason {
+  if (ports === 0) return 'address';
+  return isPortAllowed(Math.floor(ports / 65_536)) ? 'unasked' : 'port';
+}
+
 /** The connection with this key, as its holder sees it. */
 export function findAccepted(key: string, peerPort: number): TcpHandle | undefined {
+  inspectNewcomers();
   for (const handle of byPeerPort.get(peerPort) ?? []) {
     const tuple = tupleOf(handle);
     if (tuple !== undefined && keyOf(tuple) === key) return handle;
@@ -72,6 +115,7 @@ export function findAccepted(key: string, peerPort: number): TcpHandle | undefin
 /** It is closed, switched, or given away. */
 export function untrack(tcp: TcpHandle): void {
   const handle = tcp as AcceptedHandle;
+  newcomers.delete(handle);
   const set = byPeerPort.get(handle[kPeerPort]);
   if (set === undefined) return;
   if (set.delete(handle)) withdrawPort(handle[kOwnPort]);
@@ -83,12 +127,9 @@ function track(handle: AcceptedHandle, own: number, peer: number): void {
   announcePort(own);
   handle[kOwnPort] = own;
   handle[kPeerPort] = peer;
-  handle[kWrites] = 0;
   const set = byPeerPort.get(peer);
   if (set === undefined) byPeerPort.set(peer, new Set([handle]));
   else set.add(handle);
-  prototype ??= acceptedPrototype();
-  Object.setPrototypeOf(handle, prototype);
 }
 
 /** The same as TCP, but it says when it is closed, and listens while it writes. */

@@ -1,7 +1,7 @@
 import { syncBuiltinESMExports } from 'node:module';
 import { codeOf } from '../errors.js';
 import { native } from '../native.js';
-import { adopt, markSeen } from './accepted.js';
+import { adopt, inspectNewcomers, markAnnounced, markSeen } from './accepted.js';
 import { bufferedBehind } from './buffered.js';
 import { connections } from './connection.js';
 import { claimWork } from './copies.js';
@@ -15,6 +15,7 @@ import {
   type Status,
   type TcpHandle,
 } from './internals.js';
+import { isLoopback } from './local-target.js';
 import { observe } from './observe.js';
 import { hookParser } from './parser.js';
 import { announcePort, withdrawPort } from './ports.js';
@@ -101,7 +102,7 @@ function hookConnect(name: 'connect' | 'connect6'): void {
     }
     const { oncomplete } = request;
     request.oncomplete = function (status, handle, ...rest) {
-      if (status === 0) connected(handle, isAllowed);
+      if (status === 0) connected(handle, isAllowed, isLoopback(address));
       return oncomplete?.call(this, status, handle, ...rest);
     };
     return connect.call(this, request, address, port);
@@ -109,10 +110,10 @@ function hookConnect(name: 'connect' | 'connect6'): void {
 }
 
 /** Before the socket hears of it. */
-function connected(tcp: TcpHandle, isAllowed: boolean): void {
+function connected(tcp: TcpHandle, isAllowed: boolean, isOwnHost: boolean): void {
   countConnection(tcp);
   if (!isAllowed) return;
-  if (native().localPorts(tcp.fd) === 0) return setReason(tcp, 'address');
+  if (!isOwnHost && native().localPorts(tcp.fd) === 0) return setReason(tcp, 'address');
   facadeIfAwaited(tcp);
   watchConnected(tcp);
 }
@@ -131,9 +132,14 @@ function hookListen(): void {
 
 function announce(server: TcpHandle, port: number): void {
   announcePort(port);
-  const { close } = server;
+  const { close, onconnection } = server;
+  server.onconnection = function (this: TcpHandle, status, accepted) {
+    if (status === 0) markAnnounced(accepted as TcpHandle);
+    return onconnection.call(this, status, accepted);
+  };
   server.close = function (this: TcpHandle, callback) {
     server.close = close;
+    inspectNewcomers();
     withdrawPort(port);
     close.call(this, callback);
   };

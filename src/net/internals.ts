@@ -56,6 +56,8 @@ export interface StreamHandle {
 export interface TcpHandle extends StreamHandle {
   readonly writeQueueSize: number;
   readonly isStreamBase: boolean;
+  /** Of one that listens. */
+  onconnection: (this: TcpHandle, status: Status, accepted?: TcpHandle) => void;
   reset(callback?: () => void): Status;
   asyncReset(resource?: object, ...rest: unknown[]): void;
   ref(): void;

@@ -13,8 +13,13 @@ export function isLocalTarget(args: readonly unknown[]): boolean {
   return options?.path == null && options?.socket == null && typeof host === 'string' && isThisHost(host);
 }
 
+/** @param address as text */
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.');
+}
+
 function isThisHost(host: string): boolean {
-  if (host === 'localhost' || host.endsWith('.localhost') || host === '::1' || host.startsWith('127.')) return true;
+  if (host === 'localhost' || host.endsWith('.localhost') || isLoopback(host)) return true;
   return (
     isIP(host) !== 0 && Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host))
   );

@@ -7,6 +7,10 @@ import { connectionOf } from './switched-tcp.js';
 
 const kReason = Symbol('shmloop reason');
 
+interface ReasonedHandle extends TcpHandle {
+  [kReason]?: Reason | ((tcp: TcpHandle) => Reason);
+}
+
 /** What carries a socket's bytes, and if that is TCP, why. */
 export type Transport = { transport: 'shm' } | { transport: 'tcp'; reason: Reason };
 
@@ -17,12 +21,14 @@ export function setReasonForAll(reason: Reason): void {
   reasonForAll = reason;
 }
 
-export function setReason(tcp: TcpHandle, reason: Reason): void {
-  (tcp as unknown as Record<symbol, Reason>)[kReason] = reason;
+/** @param reason or what finds it, if ever anybody asks */
+export function setReason(tcp: TcpHandle, reason: Reason | ((tcp: TcpHandle) => Reason)): void {
+  (tcp as ReasonedHandle)[kReason] = reason;
 }
 
 export function reasonOf(tcp: object): Reason {
-  return reasonForAll ?? (tcp as Record<symbol, Reason>)[kReason] ?? 'peer';
+  const { [kReason]: reason = 'peer' } = tcp as ReasonedHandle;
+  return reasonForAll ?? (typeof reason === 'function' ? reason(tcp as TcpHandle) : reason);
 }
 
 /**
