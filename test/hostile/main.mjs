@@ -7,14 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const { values } = parseArgs({
-  options: {
-    mutations: { type: 'string', default: '10000000' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-    target: { type: 'string' },
-    round: { type: 'string' },
-  },
-});
+const values = optionsOrExit();
 const again = `npm run hostile -- --seed ${values.seed}`;
 const directory = mkdtempSync(join(tmpdir(), 'shmloop-hostile-'));
 console.log(`seed ${values.seed}: ${again} --mutations ${values.mutations}`);
@@ -35,3 +28,23 @@ victim.on('exit', (code, signal) => {
   console.error(`the victim ended with ${signal ?? code} at or after ${at}; seed ${values.seed}`);
   process.exitCode = 1;
 });
+
+function optionsOrExit() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        mutations: { type: 'string', default: '10000000' },
+        seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+        target: { type: 'string' },
+        round: { type: 'string' },
+      },
+    });
+    for (const name of ['mutations', 'seed', 'round']) {
+      if (values[name] !== undefined && !/^\d+$/.test(values[name])) throw new Error(`--${name} is not a number`);
+    }
+    return values;
+  } catch (error) {
+    console.error(`hostile: ${error.message}`);
+    process.exit(2);
+  }
+}

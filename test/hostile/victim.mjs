@@ -32,6 +32,7 @@ const MAX_ROUND = 5000;
 const MAX_GROWTH = 200 * 1024 * 1024;
 
 const { mutations, seed, target, round } = JSON.parse(process.argv[2]);
+assert.ok(target === undefined || target === WIRE || target in TARGETS, `no target is called ${target}`);
 const names = target === undefined ? Object.keys(TARGETS) : [target].filter((name) => name !== WIRE);
 const beside = await startHealthy();
 let slices = 0;
