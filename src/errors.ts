@@ -18,7 +18,7 @@ export const ERROR_CODES = {
   ERR_SHMLOOP_POOL: "the pool has no block of that size left, or the block is not the caller's any more",
   ERR_SHMLOOP_DIRECTION: 'the channel is one-way, and this is the other way',
   ERR_SHMLOOP_MESSAGE_SIZE: 'a message is larger than maxMessageSize, or than the protocol allows',
-  ERR_SHMLOOP_CLOSED: 'the channel, server or link is closed',
+  ERR_SHMLOOP_CLOSED: 'the channel, server, region, pool or publisher is closed',
   ERR_SHMLOOP_BUSY: 'the channel is in use in another way: a reservation is open, or two readers',
   ERR_SHMLOOP_TIMEOUT: 'the time was up',
   ERR_SHMLOOP_EXPELLED: 'the publisher went on without this subscription, which held it up for too long',

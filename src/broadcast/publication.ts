@@ -91,7 +91,7 @@ export class Publication implements Service, Publishable, SubscriberEvents {
       return true;
     }
     this.#waiting.push(data);
-    if (this.#waiting.length === 1) this.#advance();
+    if (this.#waiting.length === 1) this.#move();
     return this.#waiting.length === 0;
   }
 
@@ -168,9 +168,16 @@ export class Publication implements Service, Publishable, SubscriberEvents {
 
   // --- private
 
-  /** Puts what waits into the region, as far as there is room. @returns whether anything went */
+  /** Puts what waits into the region, and tells when nothing waits any more. @returns whether anything went */
   #advance(): boolean {
     if (this.#isClosed || this.#waiting.length === 0) return false;
+    const hasMoved = this.#move();
+    if (this.#waiting.length === 0) this.#events.drained();
+    return hasMoved;
+  }
+
+  /** Puts what waits into the region, as far as there is room. @returns whether anything went */
+  #move(): boolean {
     let hasMoved = false;
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       if (this.#isHeld(next.length)) break;
@@ -180,7 +187,7 @@ export class Publication implements Service, Publishable, SubscriberEvents {
     }
     if (hasMoved) this.#timer?.refresh();
     if (this.#waiting.length > 0) this.#startTimer();
-    else this.#drain();
+    else this.#stopTimer();
     return hasMoved;
   }
 
@@ -287,10 +294,9 @@ export class Publication implements Service, Publishable, SubscriberEvents {
     this.#advance();
   }
 
-  #drain(): void {
+  #stopTimer(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#events.drained();
   }
 
   #closeDescriptor(): void {

@@ -260,6 +260,8 @@ export class Subscription
 
   #give(message: Buffer): void {
     this.#tellLost();
+    // Who was told may have closed it.
+    if (this.#isClosed) return;
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
       this.emit('message', message);
@@ -291,8 +293,11 @@ export class Subscription
 
   /** It is over once the publisher is gone and all that it published was taken. */
   #settle(): void {
-    if (this.#gone === undefined || this.#isClosed || this.#hasMore()) return;
+    if (this.#gone === undefined || this.#isClosed) return;
     const { ending, error } = this.#gone;
+    // Nobody takes what the publisher may have written over by now.
+    if (ending === 'expelled' && !this.#isListened && !this.#hasIterator) return this.#finish(expelled());
+    if (this.#hasMore()) return;
     if (ending === 'closed') this.#finish();
     else if (ending === 'expelled') this.#finish(expelled());
     else this.#finish(error ?? systemError('ECONNRESET', 'read', 'the publisher is gone'));

@@ -151,7 +151,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     if (!Number.isInteger(bytes) || bytes < 0 || bytes > sender.reserved) {
       throw invalid`of ${sender.reserved} reserved bytes, ${bytes} cannot be sent`;
     }
-    if (this.closed || this.#endpoint.port.isPeerGone) return;
+    if (this.closed || this.#endpoint.port.isPeerGone) return this.cancelReservation();
     this.#endpoint.outlet.commit(bytes);
   }
 
@@ -161,7 +161,8 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   }
 
   /**
-   * Sends a request. Any number may be under way at a time.
+   * Sends a request. Any number may be under way: beyond 1024, or 16 MiB of them, they wait here for their turn, and
+   * messages that are sent later may come before. `data` is the channel's until then.
    * @returns the reply, in private memory that is the caller's
    * @throws ERR_SHMLOOP_REMOTE when the handler threw (its error is the `cause`); ERR_SHMLOOP_TIMEOUT; the
    *   signal's reason; ECONNRESET when the other end is gone; as {@link send}
@@ -255,7 +256,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    */
   sendv(parts: readonly MessagePart[]): Promise<void> {
     if (!Array.isArray(parts)) throw invalid('parts are an array');
-    return this.#sendParts(parts.map(outgoing));
+    return this.#sendParts(Array.from(parts, outgoing));
   }
 
   /**
@@ -329,6 +330,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     this.#checkReceive();
     if (this.#taker !== undefined) throw busy();
     checkTimeout(timeout);
+    this.#endpoint.isTaken = true;
     return receiveSync(this.#endpoint, timeout);
   }
 
@@ -340,7 +342,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
    */
   end(): Promise<void> {
     this.#isEndedHere = true;
-    return this.#endpoint.outlet.end();
+    return this.#endpoint.end();
   }
 
   /**
@@ -400,7 +402,12 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
   #claim(taker: Taker): void {
     this.#checkReceive();
     if (this.#taker !== undefined && this.#taker !== taker) throw busy();
+    this.#setTaker(taker);
+  }
+
+  #setTaker(taker: Taker | undefined): void {
     this.#taker = taker;
+    this.#endpoint.isTaken = taker !== undefined;
   }
 
   #sendParts(parts: readonly Outgoing[]): Promise<void> {
@@ -412,7 +419,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
     this.#iterations++;
     return new Iteration(this.#endpoint, convert, () => {
       if (--this.#iterations > 0) return;
-      this.#taker = undefined;
+      this.#setTaker(undefined);
       this.#endpoint.takesRegions = false;
     });
   }
@@ -427,7 +434,7 @@ export class Channel extends ListenedEmitter<ChannelEventMap> implements AsyncDi
 
   protected override unlistened(): void {
     if (this.#taker === 'message' && this.listenerCount('message') === 0) {
-      this.#taker = undefined;
+      this.#setTaker(undefined);
       this.#endpoint.push = undefined;
     }
     if (!this.isListenedTo) this.#endpoint.held = undefined;

@@ -17,7 +17,7 @@ import { Responder } from './responder.js';
 const NOTHING = new Uint8Array(0);
 /** Who pulls message by message without a turn of the event loop in between would starve all others. */
 const PULLS_A_TURN = 4;
-/** Bytes that may wait to be sent while further requests are taken. */
+/** Bytes that may wait to be sent while further requests are handled. */
 const MAX_REPLIES = 16 * 1024 * 1024;
 /** What a channel is told; each is called outside of any reading of the ring. */
 export interface EndpointEvents {
@@ -35,7 +35,10 @@ export class Endpoint implements PortHandler, Sink {
   readonly limits: Limits;
   readonly outlet: Outlet;
   readonly receiver: Receiver | undefined;
-  readonly requests = new Requests();
+  readonly requests = new Requests({
+    send: (id, data) => this.#ask(id, data),
+    cancel: (id) => this.outlet.send(TYPE.cancel, id, NOTHING),
+  });
   readonly responder: Responder;
   readonly lending: Lending;
   /** Whether it ends by itself when the peer has ended. */
@@ -48,7 +51,9 @@ export class Endpoint implements PortHandler, Sink {
   /** Whether the peer went away before this end had sent all that it had to. */
   #isCut = false;
   #isAbandoned = false;
-  /** Whether messages in regions are taken where they are. */
+  /** Whether the application takes messages in some way. */
+  isTaken = false;
+  /** Whether it takes those in regions where they are. */
   takesRegions = false;
   /** Loops over the messages that have one, and did not ask for the next yet: they may still send, whatever the peer does. */
   #loops = 0;
@@ -67,6 +72,7 @@ export class Endpoint implements PortHandler, Sink {
     this.limits = limits;
     this.answersEnd = !limits.allowHalfOpen;
     this.responder = new Responder({
+      hasRoom: () => (this.outlet.sender?.queuedBytes ?? 0) < MAX_REPLIES,
       reply: (id, data) => this.#answer(TYPE.reply, id, data),
       // Who asked may take too little for it, and then learns just that.
       fail: (id, failure) => this.#answer(TYPE.failure, id, failure.length > port.peerMaxMessageSize ? '' : failure),
@@ -105,13 +111,13 @@ export class Endpoint implements PortHandler, Sink {
   /** Takes each message, in private memory, as it comes. */
   set push(push: Intake['push']) {
     this.#intake.push = push;
-    this.#wantMore();
+    this.#takerChanged();
   }
 
   /** Takes each message where it is, in the ring, for the time of the call. */
   set show(show: Intake['show']) {
     this.#intake.show = show;
-    this.#wantMore();
+    this.#takerChanged();
   }
 
   get view(): Sink['view'] {
@@ -138,16 +144,14 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   request(data: Uint8Array, options: RequestOptions): Promise<Buffer> {
-    const reply = this.requests.add(
-      options,
-      (id) => {
-        if (this.port.isPeerGone || this.#isClosed || this.#isEndDelivered) throw this.#error ?? this.#reset();
-        this.outlet.send(TYPE.request, id, data);
-      },
-      (id) => this.outlet.send(TYPE.cancel, id, NOTHING),
-    );
+    const reply = this.requests.add(data, options);
     this.#wantMore();
     return reply;
+  }
+
+  /** Ends this side, after the requests that wait for their turn. Resolves when that is in the ring. */
+  end(): Promise<void> {
+    return this.requests.allSent()?.then(() => this.outlet.end()) ?? this.outlet.end();
   }
 
   // --- receiving without waiting for an event
@@ -354,8 +358,7 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #acceptsRequest(): boolean {
-    const { handler, hasRoom } = this.responder;
-    if (handler !== undefined) return hasRoom && (this.outlet.sender?.queuedBytes ?? 0) < MAX_REPLIES;
+    if (this.responder.handler !== undefined) return true;
     // Whoever reads this channel without handling requests shall not be stuck behind one: it is refused.
     return this.#intake.isConsumed || this.requests.size > 0;
   }
@@ -445,8 +448,6 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #drained(): void {
-    // Requests may have been held up by the replies that waited.
-    this.#lookAgain();
     domain.yieldSoon();
     this.#events?.deref()?.drained();
   }
@@ -477,8 +478,8 @@ export class Endpoint implements PortHandler, Sink {
   /** The peer is gone: what it published is still there to be read, and then it is over. */
   #settleGone(isReceived: boolean): void {
     if (isReceived) return this.finish(this.#isCut ? this.#reset() : undefined);
-    // The end is here, and comes after the messages that nobody has taken yet.
-    if (this.receiver?.isEnded) return;
+    if (this.receiver?.isEnded) return this.#endUntaken();
+    if (!this.isTaken && this.receiver?.isStalled && !this.#intake.takesAll) return this.#setAside();
     if (this.#copier.isBusy) return this.#wantMore();
     if (this.lending.inbox.isPending) return this.finish(this.#reset());
     try {
@@ -487,6 +488,19 @@ export class Endpoint implements PortHandler, Sink {
     } catch (error) {
       this.finish(error as Error);
     }
+  }
+
+  /** So that the rings of a peer that is gone do not stay for as long as nobody takes what it sent. */
+  #setAside(): void {
+    this.#intake.takesAll = true;
+    this.#wantMore();
+  }
+
+  /** The end is here, and comes after messages that nobody has taken yet: they can be taken still, and nothing else. */
+  #endUntaken(): void {
+    this.requests.rejectAll(this.#reset());
+    this.responder.abortAll();
+    if (!this.isTaken) this.finish(this.#isCut ? this.#reset() : undefined);
   }
 
   #deliverEnd(): void {
@@ -507,6 +521,20 @@ export class Endpoint implements PortHandler, Sink {
     return this.#intake.isConsumed || this.#isAwaited() || this.outlet.isAwaited;
   }
 
+  #takerChanged(): void {
+    if (this.#isClosed) process.nextTick(() => this.#deliverLate());
+    else this.#wantMore();
+  }
+
+  /** What was received and not taken when the channel closed is still for who takes it later. */
+  #deliverLate(): void {
+    try {
+      this.#intake.deliver();
+    } finally {
+      if (!this.#intake.isEmpty && this.#intake.isConsumed) process.nextTick(() => this.#deliverLate());
+    }
+  }
+
   #wantMore(): void {
     this.#isQuiet = false;
     if (!this.#isClosed) this.port.activate();
@@ -517,6 +545,11 @@ export class Endpoint implements PortHandler, Sink {
     if (this.receiver?.isStalled) this.#wantMore();
   }
 
+  #ask(id: number, data: Uint8Array): void {
+    if (this.port.isPeerGone || this.#isClosed || this.#isEndDelivered) throw this.#error ?? this.#reset();
+    this.outlet.send(TYPE.request, id, data);
+  }
+
   #answer(type: FrameType, id: number, data: Uint8Array | string): void {
     const bytes = toBytes(data);
     if (bytes.length > this.port.peerMaxMessageSize) throw tooLarge(bytes.length, this.port.peerMaxMessageSize);
@@ -525,8 +558,6 @@ export class Endpoint implements PortHandler, Sink {
 
   #handled(): void {
     if (this.#isEndDelivered) this.#settle();
-    // Requests that found no room for their handlers may be waiting in the ring.
-    else this.#lookAgain();
   }
 
   #reset(): Error {

@@ -26,6 +26,7 @@ export class Lending {
     this.inbox = new Inbox(port, maxMessageSize, hooks);
     this.releases = new Releases(port, hooks.releasesHaveRoom);
     port.onFreed = () => this.#freed();
+    port.grantedLate = (said) => this.#hearLate(said);
   }
 
   /** Whether either end uses, or can use, memory of the other's. */
@@ -56,6 +57,13 @@ export class Lending {
         descriptor?.close();
         throw broken(`${message.kind} where it speaks of grants`);
     }
+  }
+
+  /** The other end still lets go of what it has of this one, which is over. @throws as {@link hear} */
+  #hearLate(said: GrantMessage): void {
+    const { kind } = said.message;
+    if (kind === 'unmapped' || kind === 'released') this.hear(said);
+    else said.descriptor?.close();
   }
 
   /** The other end let go of all that it had mapped, and grants nothing any more. */

@@ -29,14 +29,14 @@ export class Queue<T> {
     return item;
   }
 
-  /** Takes out the first that fits. @returns whether there was one */
-  remove(fits: (item: T) => boolean): boolean {
+  /** Takes out the first that fits. @returns it, if there was one */
+  remove(fits: (item: T) => boolean): T | undefined {
     const items = this.clear();
     const index = items.findIndex(fits);
     items.forEach((item, i) => {
       if (i !== index) this.push(item);
     });
-    return index !== -1;
+    return items[index];
   }
 
   /** Empties the queue. @returns what was in it */

@@ -19,7 +19,8 @@ function give(held: Held): void {
 /**
  * A message in the sender's own pages, which are the receiver's to look at until it releases them, whatever
  * becomes of the channel meanwhile. Then the sender uses them again: what the buffers show from there on is
- * anything. A message that nobody holds, nor one of its buffers, is released when that is collected; a
+ * anything. Leave them as they are: what is written to them stays private to this process, and hides what later
+ * messages have in the same pages. A message that nobody holds, nor one of its buffers, is released when that is collected; a
  * `subarray` of a buffer alone does not hold it.
  */
 export class RegionMessage implements Disposable {

@@ -2,6 +2,7 @@ import { checkOptions, checkSignal, ShmloopError } from '../errors.js';
 import { FRAME } from '../layout.js';
 import { limited, type Settler } from '../settler.js';
 import { checkTimeout } from './limits.js';
+import { Window } from './window.js';
 
 /** Options of a request. */
 export interface RequestOptions {
@@ -11,20 +12,34 @@ export interface RequestOptions {
   timeout?: number;
 }
 
-/** Requests that wait for their replies. */
+/** How requests go to the other end. */
+export interface RequestWire {
+  send(id: number, data: Uint8Array): void;
+  /** The reply is not wanted any more. */
+  cancel(id: number): void;
+}
+
+/** Requests that wait for their replies, or for their turn to be sent. */
 export class Requests {
+  readonly #wire: RequestWire;
   readonly #pending = new Map<number, Settler<Buffer>>();
+  /** Those that the other end has and did not answer, whether given up here or not. */
+  readonly #unanswered = new Window();
+  /** Those that find no room there, in order. */
+  readonly #waiting = new Map<number, Uint8Array>();
+  readonly #onSent: (() => void)[] = [];
   #nextId = 0;
+
+  constructor(wire: RequestWire) {
+    this.#wire = wire;
+  }
 
   get size(): number {
     return this.#pending.size;
   }
 
-  /**
-   * @param send puts the request on its way
-   * @param cancel tells the other end that the reply is not wanted any more
-   */
-  add(options: RequestOptions, send: (id: number) => void, cancel: (id: number) => void): Promise<Buffer> {
+  /** @throws ERR_SHMLOOP_INVALID_ARGUMENT; the signal's reason */
+  add(data: Uint8Array, options: RequestOptions): Promise<Buffer> {
     checkOptions(options);
     const { signal, timeout } = options;
     if (timeout !== undefined) checkTimeout(timeout);
@@ -33,33 +48,72 @@ export class Requests {
     const id = this.#takeId();
     return new Promise((resolve, reject) => {
       const timedOut = () => new ShmloopError('ERR_SHMLOOP_TIMEOUT', `no reply within ${timeout} ms`);
-      const giveUp = (error: Error) => {
-        cancel(id);
-        this.#take(id)?.reject(error);
-      };
+      const giveUp = (error: Error) => this.#giveUp(id, error);
       this.#pending.set(id, limited({ resolve, reject }, { signal, timeout, timedOut }, giveUp));
-      try {
-        send(id);
-      } catch (error) {
-        this.#take(id)?.reject(error as Error);
-      }
+      if (this.#waiting.size === 0 && this.#unanswered.fits(data.length)) this.#send(id, data);
+      else this.#waiting.set(id, data);
     });
   }
 
   resolve(id: number, reply: Buffer): void {
-    // Nobody waits for it: given up while it was on its way.
+    // Perhaps nobody waits for it: given up while it was on its way.
     this.#take(id)?.resolve(reply);
+    this.#answered(id);
   }
 
   /** @param failure what the other end says of its handler's error, as JSON */
   reject(id: number, failure: Buffer): void {
     this.#take(id)?.reject(remoteError(failure));
+    this.#answered(id);
   }
 
   rejectAll(error: Error): void {
     const all = [...this.#pending.values()];
     this.#pending.clear();
+    this.#waiting.clear();
+    this.#tellSent();
     for (const { reject } of all) reject(error);
+  }
+
+  /** Resolves when none waits to be sent; nothing when none does now. */
+  allSent(): Promise<void> | undefined {
+    if (this.#waiting.size === 0) return undefined;
+    return new Promise((resolve) => this.#onSent.push(resolve));
+  }
+
+  #giveUp(id: number, error: Error): void {
+    if (this.#waiting.delete(id)) this.#sendOn();
+    else this.#wire.cancel(id);
+    this.#take(id)?.reject(error);
+  }
+
+  #answered(id: number): void {
+    this.#unanswered.delete(id);
+    this.#sendOn();
+  }
+
+  #sendOn(): void {
+    if (this.#waiting.size === 0) return;
+    for (const [id, data] of this.#waiting) {
+      if (!this.#unanswered.fits(data.length)) return;
+      this.#waiting.delete(id);
+      this.#send(id, data);
+    }
+    this.#tellSent();
+  }
+
+  #send(id: number, data: Uint8Array): void {
+    this.#unanswered.add(id, data.length);
+    try {
+      this.#wire.send(id, data);
+    } catch (error) {
+      this.#unanswered.delete(id);
+      this.#take(id)?.reject(error as Error);
+    }
+  }
+
+  #tellSent(): void {
+    for (const tell of this.#onSent.splice(0)) tell();
   }
 
   #take(id: number): Settler<Buffer> | undefined {
@@ -70,7 +124,7 @@ export class Requests {
 
   #takeId(): number {
     do this.#nextId = (this.#nextId + 1) & FRAME.maxId;
-    while (this.#pending.has(this.#nextId));
+    while (this.#pending.has(this.#nextId) || this.#unanswered.has(this.#nextId));
     return this.#nextId;
   }
 }

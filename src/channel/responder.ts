@@ -1,10 +1,9 @@
 import { inspect } from 'node:util';
 import { codeOf, ShmloopError } from '../errors.js';
+import { Queue } from './queue.js';
+import { Window } from './window.js';
 
-/** Handlers that run at a time; further requests wait in the ring. */
-const MAX_RUNNING = 1024;
-/** Bytes of their requests, likewise. */
-const MAX_BYTES = 16 * 1024 * 1024;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Answers a request.
@@ -19,10 +18,18 @@ export type RequestHandler = (request: Buffer, context: { readonly signal: Abort
 export type Reply = Uint8Array | string | void;
 
 export interface Answer {
+  /** Whether one more may be owed to a peer that perhaps does not read. */
+  hasRoom(): boolean;
   reply(id: number, data: Uint8Array | string): void;
   fail(id: number, failure: Buffer): void;
   /** A handler is through, whether its answer was wanted or not. */
   handled(): void;
+}
+
+interface Arrived {
+  readonly id: number;
+  readonly data: Buffer;
+  readonly context: RequestContext;
 }
 
 /** Most handlers never ask for the signal, and making one takes longer than a round trip. */
@@ -42,15 +49,17 @@ class RequestContext {
   }
 }
 
-/** Runs the application's handler for each request, and sends what it returns. */
+/** Runs the application's handler for each request, and sends what it returns: one answer to each. */
 export class Responder {
   handler: RequestHandler | undefined;
   readonly #answer: Answer;
   /** The requests that have no answer yet. */
-  readonly #running = new Map<number, RequestContext>();
-  /** What is to be done when the ring has been read. */
-  #arrived: (() => void)[] = [];
-  #bytes = 0;
+  readonly #contexts = new Map<number, RequestContext>();
+  readonly #window = new Window();
+  /** Those whose handlers have not started. */
+  readonly #arrived = new Queue<Arrived>();
+  /** Cancellations, to be told when the ring has been read. */
+  #cancelled: RequestContext[] = [];
 
   constructor(answer: Answer) {
     this.#answer = answer;
@@ -58,67 +67,71 @@ export class Responder {
 
   /** Requests that have no answer yet. */
   get running(): number {
-    return this.#running.size;
+    return this.#contexts.size;
   }
 
   /** Whether there is something to {@link run}. */
   get isWaiting(): boolean {
-    return this.#arrived.length > 0;
-  }
-
-  get hasRoom(): boolean {
-    return this.#running.size < MAX_RUNNING && this.#bytes < MAX_BYTES;
+    return this.#cancelled.length > 0 || this.#canStart();
   }
 
   /**
    * Takes a request while the ring is being read; {@link run} starts its handler.
-   * @throws ERR_SHMLOOP_PROTOCOL when one of this id has no answer yet
+   * @throws ERR_SHMLOOP_PROTOCOL when one of this id has no answer yet, or the peer has asked for more than it may
    */
   add(id: number, data: Buffer): void {
-    if (this.#running.has(id)) throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer sent request ${id} twice`);
+    if (this.#window.has(id)) throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer sent request ${id} twice`);
+    if (!this.#window.fits(data.length))
+      throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer sent too many requests');
     const context = new RequestContext();
-    this.#running.set(id, context);
-    this.#bytes += data.length;
-    this.#arrived.push(() => void this.#handle(id, data, context));
+    this.#contexts.set(id, context);
+    this.#window.add(id, data.length);
+    this.#arrived.push({ id, data, context });
   }
 
   /** Takes a cancellation likewise. */
   cancel(id: number): void {
-    const context = this.#running.get(id);
-    if (context !== undefined) this.#arrived.push(() => context.abort());
+    const context = this.#contexts.get(id);
+    if (context !== undefined) this.#cancelled.push(context);
   }
 
-  /** Starts the handlers of the requests that were added, and aborts those that were cancelled. @returns whether there were any */
+  /** Aborts the handlers that were cancelled, and starts those of the requests that were added. @returns whether there were any */
   run(): boolean {
-    const arrived = this.#arrived;
-    if (arrived.length === 0) return false;
-    this.#arrived = [];
-    for (const act of arrived) act();
+    if (!this.isWaiting) return false;
+    const cancelled = this.#cancelled;
+    this.#cancelled = [];
+    for (const context of cancelled) context.abort();
+    while (this.#canStart()) void this.#handle(this.#arrived.shift() as Arrived);
     return true;
   }
 
   abortAll(): void {
-    this.#arrived = [];
-    for (const context of this.#running.values()) context.abort();
+    for (const { id } of this.#arrived.clear()) this.#done(id);
+    this.#cancelled = [];
+    for (const context of this.#contexts.values()) context.abort();
   }
 
-  async #handle(id: number, data: Buffer, context: RequestContext): Promise<void> {
-    const { length } = data;
+  #canStart(): boolean {
+    return this.#arrived.length > 0 && this.#answer.hasRoom();
+  }
+
+  async #handle({ id, data, context }: Arrived): Promise<void> {
     try {
       if (this.handler === undefined) throw new Error('this channel handles no requests');
-      const reply = (await this.handler(data, context)) ?? '';
-      this.#done(id, length);
-      if (!context.isAborted) this.#answer.reply(id, reply);
+      const reply = (context.isAborted ? undefined : await this.handler(data, context)) ?? '';
+      this.#done(id);
+      this.#answer.reply(id, context.isAborted ? NOTHING : reply);
     } catch (error) {
-      this.#done(id, length);
-      if (!context.isAborted) this.#answer.fail(id, describe(error));
+      this.#done(id);
+      this.#answer.fail(id, context.isAborted ? NOTHING : describe(error));
     } finally {
       this.#answer.handled();
     }
   }
 
-  #done(id: number, length: number): void {
-    if (this.#running.delete(id)) this.#bytes -= length;
+  #done(id: number): void {
+    this.#contexts.delete(id);
+    this.#window.delete(id);
   }
 }
 

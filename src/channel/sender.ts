@@ -169,7 +169,9 @@ export class Sender implements Publishable {
 
   /** Takes back the queued message that is told by its `done`. @returns false when some of it is in the ring */
   withdraw(done: () => void): boolean {
-    return this.#queue.remove((queued) => queued.done === done && queued.sent < 0);
+    const withdrawn = this.#queue.remove((queued) => queued.done === done && queued.sent < 0);
+    this.#queuedBytes -= withdrawn?.data.length ?? 0;
+    return withdrawn !== undefined;
   }
 
   /** Gives a reservation up: its place is the next frame's. */

@@ -32,8 +32,11 @@ export interface GrantMessage {
   readonly isLost: boolean;
 }
 
-/** What may come of grants before the channel is there to hear it. */
-const MAX_EARLY = 64;
+/**
+ * What may come of grants before the channel is there to hear it: that is within the same turn, in which a peer may
+ * pass, and take back, all that it can over a link.
+ */
+const MAX_EARLY = 2048;
 
 /** What a port needs of its link. */
 export interface PortLink {
@@ -76,6 +79,8 @@ export class Port {
   #isReferenced = false;
   /** Called when both ends have let go: nothing of this channel is in use any more. */
   onFreed: (() => void) | undefined;
+  /** As the handler's `granted`, once this end has let go and the other has not. */
+  grantedLate: PortHandler['granted'];
   #early: GrantMessage[] = [];
   #holds = 0;
   #isLeaving = false;
@@ -135,7 +140,10 @@ export class Port {
 
   /** Takes what the other end says of grants, and the descriptor. @throws ERR_SHMLOOP_PROTOCOL, ERR_SHMLOOP_REGION */
   hear(said: GrantMessage): void {
-    if (this.isReleased || this.#isLeaving) return said.descriptor?.close();
+    if (this.isReleased || this.#isLeaving) {
+      if (this.grantedLate !== undefined) return this.grantedLate(said);
+      return said.descriptor?.close();
+    }
     if (this.handler !== undefined) {
       if (this.handler.granted !== undefined) return this.handler.granted(said);
       said.descriptor?.close();

@@ -133,7 +133,8 @@ export class RegionPool implements Disposable {
 
   /**
    * @param length bytes
-   * @throws ERR_SHMLOOP_POOL when no block of that size is free; ERR_SHMLOOP_CLOSED; ERR_SHMLOOP_INVALID_ARGUMENT
+   * @throws ERR_SHMLOOP_POOL when no block of that size is free; ERR_SHMLOOP_CLOSED; ERR_SHMLOOP_REGION when the
+   *   application transferred the memory; ERR_SHMLOOP_INVALID_ARGUMENT
    */
   allocate(length: number): PoolBlock {
     this.#check(length);
@@ -181,6 +182,9 @@ export class RegionPool implements Disposable {
       throw invalid`a block is of 1 to ${this.size} bytes, not ${length}`;
     }
     if (this.region.closed) throw closed();
+    if (this.region.buffer.length === 0) {
+      throw new ShmloopError('ERR_SHMLOOP_REGION', 'the application transferred the memory');
+    }
   }
 
   #tryAllocate(length: number): PoolBlock | undefined {

@@ -166,7 +166,7 @@ export class SharedRegion implements Disposable {
 
 /**
  * Makes a region of shared memory, of zeros. Its pages come when they are touched.
- * @param size bytes, from 1 to Node's `buffer.constants.MAX_LENGTH`
+ * @param size bytes, from 1 to Node's `buffer.constants.MAX_LENGTH` less 4096
  * @throws ERR_SHMLOOP_INVALID_ARGUMENT; ENOMEM, EMFILE, ENFILE as the kernel does; ERR_SHMLOOP_UNSUPPORTED
  */
 export function createRegion(size: number, options: RegionOptions = {}): SharedRegion {

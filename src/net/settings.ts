@@ -1,4 +1,4 @@
-import { invalid as invalidArgument, type ShmloopError } from '../errors.js';
+import { checkOptions, invalid as invalidArgument, type ShmloopError } from '../errors.js';
 import { isCapacity } from '../ring/index.js';
 
 /** When a connection switches. */
@@ -44,6 +44,7 @@ export function isPortAllowed(port: number): boolean {
 
 /** @throws ERR_SHMLOOP_INVALID_ARGUMENT; then nothing is changed */
 export function changeSettings(changes: Partial<NetSettings>): void {
+  checkOptions(changes);
   const next = { ...settings };
   for (const [key, value] of Object.entries(changes)) {
     if (value !== undefined) Object.assign(next, { [key]: value });

@@ -273,6 +273,32 @@ describe('a reader that does not read', () => {
     expect(await other.run.result).toMatchObject({ received: 1000, gaps: 0, lost: 0, error: undefined });
   });
 
+  test('is expelled with block, and hears of it, although it takes nothing', async () => {
+    const publisher = await publishing({ policy: 'block', capacity: 4096, timeout: 20 });
+    const end = closed(await subscribing());
+    await sendAll(publisher, 0, 100);
+    expect(await end).toEqual(expelled);
+  });
+
+  test('is no reason for a drain within what is sent, if it has read by then', async () => {
+    const publisher = await publishing({ policy: 'block', capacity: 4096 });
+    await start(agentInProcess);
+    let isSending = false;
+    let drains = 0;
+    let within = 0;
+    publisher.on('drain', () => {
+      if (isSending) within++;
+      else drains++;
+    });
+    while (drains < 2000) {
+      isSending = true;
+      const isSent = publisher.send(numbered(0));
+      isSending = false;
+      if (!isSent) await publisher.drained();
+    }
+    expect(within).toBe(0);
+  });
+
   test('may take its time with block, and send says false, until it reads', async () => {
     const publisher = await publishing({ policy: 'block', capacity: 4096 });
     const subscription = await subscribing();
@@ -486,6 +512,18 @@ describe('the end', () => {
     for (let n = 0; n < 10; n++) publisher.send(numbered(n));
     await end;
     expect(seen).toEqual([0, 1, 2]);
+  });
+
+  test('comes from within the listener that is told of losses: no message follows', async () => {
+    const publisher = await publishing({ policy: 'drop-oldest', capacity: 4096 });
+    const subscription = await subscribing();
+    let messages = 0;
+    subscription.on('lost', () => void subscription.close());
+    subscription.on('message', () => messages++);
+    const end = closed(subscription);
+    for (let n = 0; n < 100; n++) publisher.send(numbered(n));
+    await end;
+    expect(messages).toBe(0);
   });
 
   test('and every message come to a listener that throws', async () => {

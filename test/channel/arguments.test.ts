@@ -51,6 +51,7 @@ describe('options', () => {
       await expect(call('name', options as never)).rejects.toThrow(invalid);
     }
     expect(() => configure(options as never)).toThrow(invalid);
+    expect(() => configure({ net: options as never })).toThrow(invalid);
     expect(() => createRegion(1, options as never)).toThrow(invalid);
     expect(() => new RegionPool(options as never)).toThrow(invalid);
     using pool = new RegionPool({ size: 4096 });

@@ -21,7 +21,7 @@ test('a queue does as an array does', () => {
         } else if (one === 'shift') expect(queue.shift()).toBe(array.shift());
         else if (one === 'remove') {
           const index = array.findIndex((item) => item % 7 === 0);
-          expect(queue.remove((item) => item % 7 === 0)).toBe(index !== -1);
+          expect(queue.remove((item) => item % 7 === 0)).toBe(array[index]);
           if (index !== -1) array.splice(index, 1);
         } else expect(queue.peek()).toBe(array[0]);
         expect(queue.length).toBe(array.length);

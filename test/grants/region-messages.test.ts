@@ -766,6 +766,14 @@ describe('a pool', () => {
     },
   );
 
+  test('has no blocks where its memory was transferred', async () => {
+    using pool = new RegionPool({ size: 8192 });
+    transfer(pool.region.buffer.buffer as ArrayBuffer);
+    expect(() => pool.allocate(1)).toThrow(coded('ERR_SHMLOOP_REGION'));
+    await expect(pool.allocateWhenFree(1)).rejects.toEqual(coded('ERR_SHMLOOP_REGION'));
+    expect(pool.used).toBe(0);
+  });
+
   test('has a region that is not made immutable: what is written to the next block would stay private', async () => {
     using pool = new RegionPool({ size: 4096 });
     expect(() => pool.region.seal()).toThrow(coded('ERR_SHMLOOP_GRANT'));

@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Channel, connect } from '../../src/index.js';
-import { agentInProcess, closed } from '../support/agent.js';
+import { agentInProcess, closed, type Tools } from '../support/agent.js';
 import { useKeep } from '../support/keep.js';
 import { useRuntimeDirectory } from '../support/runtime.js';
 import { asleep, turn } from '../support/turns.js';
@@ -175,4 +175,36 @@ test('a loop over the channels of a server that is left while it waits takes non
   expect(await waiting).toEqual({ value: undefined, done: true });
   await open.connect('name');
   expect(await open.accept(server)).toBeDefined();
+});
+
+test('a server that sends many regions at once is heard by who is busy when it connects, and no other channel notices', async () => {
+  const COUNT = 1000;
+  const agent = await open.start(agentInProcess);
+  const run = agent.start(
+    async (_: unknown, { shmloop, say, args: count }: Tools<number>) => {
+      const server = await shmloop.bind('generous');
+      let isFirst = true;
+      server.on('channel', (channel) => {
+        if (isFirst) channel.handle((request) => request);
+        else for (let i = 0; i < count; i++) void channel.sendRegion(shmloop.createRegion(4096));
+        isFirst = false;
+      });
+      say('bound');
+      await new Promise(() => undefined);
+    },
+    { role: 'none', args: COUNT },
+  );
+  await run.said();
+  const other = await open.connect('generous');
+  expect(`${await other.request('there')}`).toBe('there');
+  const connecting = open.connect('generous');
+  setImmediate(() => {
+    for (const until = performance.now() + 100; performance.now() < until; );
+  });
+  let regions = 0;
+  for await (const message of (await connecting).regions()) {
+    message.release();
+    if (++regions === COUNT) break;
+  }
+  expect(`${await other.request('still there')}`).toBe('still there');
 });
