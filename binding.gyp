@@ -14,6 +14,7 @@
         "native/file_lock.cc",
         "native/futex.cc",
         "native/hidden_memory.cc",
+        "native/idle.cc",
         "native/sentinel.cc",
         "native/memory.cc",
         "native/poll.cc",

@@ -7,6 +7,7 @@
 #include "doorbell.h"
 #include "file_lock.h"
 #include "futex.h"
+#include "idle.h"
 #include "instance.h"
 #include "memory.h"
 #include "poll.h"
@@ -17,6 +18,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Instance(env));
   Descriptor::Init(env, exports);
   Deferral::Init(env, exports);
+  Idle::Init(env, exports);
   Poll::Init(env, exports);
   InitBlockPool(env, exports);
   InitCopy(env, exports);

@@ -30,7 +30,14 @@ export interface Deferral {
   schedule(): void;
 }
 
+/** While it is started the event loop does not wait for events, and yet is not kept alive. */
+export interface Idle {
+  start(): void;
+  stop(): void;
+}
+
 export interface Native {
+  Idle: new () => Idle;
   Deferral: new (callback: () => void, isSoon: boolean) => Deferral;
   /** An error that nobody caught: to `uncaughtException`, or the process ends. */
   reportUncaught(error: unknown): void;

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { type Idle, native } from '../native.js';
 import { Waiting, type WaitingMode } from './waiting.js';
 
 /** Looks for work within a turn before the event loop goes round, which takes as long as about so many. */
@@ -40,7 +41,8 @@ class Domain {
   readonly #run = (): void => this.#turn();
   readonly #publish = (): void => this.#publishAll();
   #immediate: NodeJS.Immediate | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  /** An immediate that does not keep the process alive does not wake the loop either: it would wait for an event. */
+  #idle: Idle | undefined;
   #isFlushing = false;
   #inTurn = false;
   #isYielding = false;
@@ -75,7 +77,7 @@ class Domain {
   /** A link has, or may have, something to do: it is polled from the next turn on. */
   activate(link: Pollable): void {
     this.#active.add(link);
-    if (this.#inTurn || this.#immediate !== undefined) return;
+    if (this.#inTurn || this.#immediate?.hasRef()) return;
     this.inOwnContext(() => this.#schedule());
   }
 
@@ -88,7 +90,7 @@ class Domain {
   wake(link: Pollable): void {
     this.#active.add(link);
     if (this.#inTurn) return;
-    this.#cancel();
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
     this.#turn();
   }
 
@@ -117,7 +119,7 @@ class Domain {
 
   #turn(): void {
     this.#immediate = undefined;
-    this.#timer = undefined;
+    this.#idle?.stop();
     this.#inTurn = true;
     let worked = true;
     // What is found now has come by now: the time that the work takes is none of the wait's.
@@ -172,13 +174,13 @@ class Domain {
   }
 
   #schedule(): void {
+    this.#immediate ??= setImmediate(this.#run);
     if (this.#isReferenced()) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-      this.#immediate ??= setImmediate(this.#run);
-    } else if (this.#immediate === undefined) {
-      // An immediate that does not keep the process alive does not wake the loop either: it would wait for an event.
-      this.#timer ??= setTimeout(this.#run, 1).unref();
+      this.#immediate.ref();
+    } else {
+      this.#immediate.unref();
+      this.#idle ??= new (native().Idle)();
+      this.#idle.start();
     }
   }
 
@@ -187,13 +189,6 @@ class Domain {
       if (link.isReferenced) return true;
     }
     return false;
-  }
-
-  #cancel(): void {
-    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
-    clearTimeout(this.#timer);
-    this.#immediate = undefined;
-    this.#timer = undefined;
   }
 
   #publishAll(): void {

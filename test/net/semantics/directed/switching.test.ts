@@ -25,6 +25,7 @@ describe('what TCP takes of a socket that is given up right after it wrote, the 
 describe('on a connection that has switched', () => {
   testScenes(start, 'switching', {
     transferring: 'a buffer may be transferred while its bytes wait',
+    unreferenced: 'a socket that does not keep the process alive is read as soon as another',
     writingAfterReset: 'a write after a reset fails as over TCP',
   });
 });
