@@ -93,7 +93,6 @@ export class Requests {
   }
 
   #sendOn(): void {
-    if (this.#waiting.size === 0) return;
     for (const [id, data] of this.#waiting) {
       if (!this.#unanswered.fits(data.length)) return;
       this.#waiting.delete(id);
@@ -113,6 +112,7 @@ export class Requests {
   }
 
   #tellSent(): void {
+    if (this.#onSent.length === 0) return;
     for (const tell of this.#onSent.splice(0)) tell();
   }
 

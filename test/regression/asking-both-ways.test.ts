@@ -127,6 +127,24 @@ describe('requests beyond what may be without an answer', () => {
   });
 });
 
+test('an end that waits for requests comes when these are given up', async () => {
+  const [near, far] = await open.pair();
+  const controller = new AbortController();
+  let calls = 0;
+  far.handle(() => {
+    calls++;
+    return never();
+  });
+  for (let i = 0; i < WINDOW; i++) near.request('').catch(() => undefined);
+  const late = near.request('', { signal: controller.signal });
+  const ended = near.end();
+  while (calls < WINDOW) await turn();
+  controller.abort();
+  await expect(late).rejects.toThrow();
+  await ended;
+  expect(calls).toBe(WINDOW);
+});
+
 test('what blocking calls did not send in time does not count as waiting', async () => {
   const [near, far] = await open.pair();
   const message = Buffer.alloc(200_000);
