@@ -479,7 +479,7 @@ export class Endpoint implements PortHandler, Sink {
   #settleGone(isReceived: boolean): void {
     if (isReceived) return this.finish(this.#isCut ? this.#reset() : undefined);
     if (this.receiver?.isEnded) return this.#endUntaken();
-    if (!this.isTaken && this.receiver?.isStalled && !this.#intake.takesAll) return this.#setAside();
+    if (this.#isOnlyWatched && this.receiver?.isStalled && !this.#intake.takesAll) return this.#setAside();
     if (this.#copier.isBusy) return this.#wantMore();
     if (this.lending.inbox.isPending) return this.finish(this.#reset());
     try {
@@ -488,6 +488,11 @@ export class Endpoint implements PortHandler, Sink {
     } catch (error) {
       this.finish(error as Error);
     }
+  }
+
+  /** Whether nobody takes messages, and yet somebody is to hear of the channel's end: a listener, or handlers. */
+  get #isOnlyWatched(): boolean {
+    return !this.isTaken && (this.held !== undefined || this.responder.handler !== undefined);
   }
 
   /** So that the rings of a peer that is gone do not stay for as long as nobody takes what it sent. */
@@ -500,7 +505,7 @@ export class Endpoint implements PortHandler, Sink {
   #endUntaken(): void {
     this.requests.rejectAll(this.#reset());
     this.responder.abortAll();
-    if (!this.isTaken) this.finish(this.#isCut ? this.#reset() : undefined);
+    if (this.#isOnlyWatched) this.finish(this.#isCut ? this.#reset() : undefined);
   }
 
   #deliverEnd(): void {

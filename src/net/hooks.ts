@@ -23,6 +23,7 @@ import { captureRaw } from './raw.js';
 import { REASONS, type Reason } from './reasons.js';
 import { hookAsyncReset, rememberContext } from './scope.js';
 import { changeSettings, isPortAllowed, readEnvironment } from './settings.js';
+import { hookShutdown } from './shutdown.js';
 import { countConnection, startSummary } from './summary.js';
 import { connectionOf, kNativeBuffer, kUserBuffer } from './switched-tcp.js';
 import { hookTls } from './tls.js';
@@ -50,6 +51,7 @@ export function install(): void {
   hookConnect('connect6');
   hookListen();
   hookReading();
+  hookShutdown();
   hookStreamBase();
   hookTls();
   hookParser();

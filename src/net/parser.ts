@@ -6,6 +6,11 @@ const kParser = Symbol('shmloop parser');
 /** As much as is delivered at once. */
 const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
+/** The parser's callbacks after which ticks run. */
+const TICKING = ['kOnHeaders', 'kOnBody'] as const;
+/** Stands for what was reported already. */
+const thrown = new Error('reported');
+
 interface ConsumedHandle extends StreamHandle {
   [kParser]?: object | undefined;
   /** Set by Node's HTTP server, which lets its parser read the handle. */
@@ -72,23 +77,19 @@ export class ParserFeed {
   }
 
   /**
-   * Runs code of the application. Beneath JavaScript the parser's callbacks for pieces of a body run no ticks after
-   * them, as they do when the event loop brings the data; those for headers and ends do not there either.
+   * Runs code of the application. Beneath JavaScript the parser's callbacks for pieces of a body, and for headers that
+   * come in pieces, run no ticks after them, as they do when the event loop brings the data; its other ones do not
+   * there either. What a tick throws is reported, and ends the parsing, as it does there.
    */
   feed(data: Uint8Array): void {
     const parser = this.#parser;
-    const { kOnBody = -1 } = parser.constructor as { kOnBody?: number };
-    const onBody = parser[kOnBody];
-    if (onBody === undefined) return this.#stream.readBuffer(data);
-    parser[kOnBody] = (...args) => {
-      const result = onBody.apply(parser, args);
-      runTicks();
-      return result;
-    };
+    const restore = TICKING.map((name) => runTicksAfter(parser, name));
     try {
       this.#stream.readBuffer(data);
+    } catch (error) {
+      if (error !== thrown) throw error;
     } finally {
-      parser[kOnBody] = onBody;
+      for (const undo of restore) undo?.();
     }
   }
 
@@ -101,4 +102,19 @@ export class ParserFeed {
     this.#parser.unconsume();
     this.#parser.consume(to);
   }
+}
+
+/** @returns what takes that back */
+function runTicksAfter(parser: HttpParser, name: (typeof TICKING)[number]): (() => void) | undefined {
+  const { [name]: number = -1 } = parser.constructor as unknown as Record<string, number | undefined>;
+  const call = parser[number];
+  if (call === undefined) return undefined;
+  parser[number] = (...args) => {
+    const result = call.apply(parser, args);
+    if (!runTicks()) throw thrown;
+    return result;
+  };
+  return () => {
+    parser[number] = call;
+  };
 }

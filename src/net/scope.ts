@@ -56,9 +56,9 @@ export function runReporting(resource: AsyncResource | undefined, run: () => voi
   if (isDone) runTicks();
 }
 
-/** Runs ticks and microtasks, as the event loop does after a callback. */
-export function runTicks(): void {
-  report(tickCallback);
+/** Runs ticks and microtasks, as the event loop does after a callback. @returns whether nothing was thrown */
+export function runTicks(): boolean {
+  return report(tickCallback);
 }
 
 /** @returns whether nothing was thrown */

@@ -12,6 +12,7 @@ import { isConsumed } from './parser.js';
 import { forgetPort, linksTo } from './ports.js';
 import { decode, encode, type NetMessage, TOPIC } from './proposal.js';
 import { type Reason, reasonOfError } from './reasons.js';
+import { isShutDown } from './shutdown.js';
 import { keyOf, mirroredKey, type Tuple, tupleOf } from './tuple.js';
 
 /** How long the peer may take to agree, in milliseconds. It may not have accepted the connection yet. */
@@ -267,6 +268,8 @@ function demandRing(): number {
 function demandOpen(tcp: TcpHandle): void {
   if (tcp.fd < 0) throw new Fallback('closed');
   if (isMoved(tcp)) throw new Fallback('moved');
+  // The kernel hears of it in the next round of the event loop only.
+  if (isShutDown(tcp)) throw new Fallback('ended');
   if (isConsumed(tcp)) throw new Fallback('consumed');
 }
 

@@ -192,6 +192,23 @@ async function deferrals(addon, isSoon) {
   assert.deepEqual(calls, ['called', 'reported']);
 }
 
+/** An event loop that does not wait for its timer, and goes on waiting afterwards. */
+async function idling(addon) {
+  const idle = new addon.Idle();
+  let turns = 0;
+  const count = () => {
+    turns++;
+    setImmediate(count).unref();
+  };
+  idle.start();
+  idle.start();
+  count();
+  await sleep(20);
+  idle.stop();
+  idle.stop();
+  assert.ok(turns > 20, `${turns} turns`);
+}
+
 /** One connection, seen from both ends by the kernel. */
 async function tcpIdentity(addon) {
   const server = createServer().listen(0, '127.0.0.1');
@@ -373,6 +390,7 @@ async function exercise(addon, { directory, path, until }) {
     await doorbells(addon);
     await deferrals(addon, false);
     await deferrals(addon, true);
+    await idling(addon);
     await tcpIdentity(addon);
     if (!isMainThread) await writer(addon, path);
     if (round % 8 === 0) gc();

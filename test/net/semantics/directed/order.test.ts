@@ -8,6 +8,8 @@ describe('callbacks run when they would over TCP', () => {
   testScenes(start, 'order', {
     ticks: 'with ticks and microtasks between the data of two sockets',
     callbacks: 'of writes, after the call',
+    trailing: 'of HTTP, between requests one of which has trailers',
+    manyHeaders: 'of HTTP, between requests with many headers',
     piping: "of an end that is passed on, before the 'close' of where it came from",
     timeout: 'of the time-out of a quiet socket, once',
     timeoutWhileBusy: 'but not of the time-out of one that exchanges',
@@ -22,5 +24,6 @@ describe('an error that nobody catches is the one that it is over TCP', () => {
     rejecting: 'of a promise in a listener',
     throwingInTick: 'in a tick of a listener',
     throwingAtEnd: "in a listener of 'end'",
+    throwingInBody: 'in a tick between two pieces of a body',
   });
 });
