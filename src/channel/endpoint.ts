@@ -45,14 +45,14 @@ export class Endpoint implements PortHandler, Sink {
   answersEnd: boolean;
   readonly #intake = new Intake();
   #events: WeakRef<EndpointEvents> | undefined;
-  /** Keeps the channel while it has listeners. */
-  held: EndpointEvents | undefined;
+  #held: EndpointEvents | undefined;
   #isEndDelivered = false;
   /** Whether the peer went away before this end had sent all that it had to. */
   #isCut = false;
   #isAbandoned = false;
-  /** Whether the application takes messages in some way. */
-  isTaken = false;
+  #isTaken = false;
+  /** Messages of a peer that is gone are all set aside; what stands for more than its own bytes is not. */
+  #takesAll = false;
   /** Whether it takes those in regions where they are. */
   takesRegions = false;
   /** Loops over the messages that have one, and did not ask for the next yet: they may still send, whatever the peer does. */
@@ -97,6 +97,18 @@ export class Endpoint implements PortHandler, Sink {
 
   set events(events: EndpointEvents) {
     this.#events = new WeakRef(events);
+  }
+
+  /** Keeps the channel while it has listeners. */
+  set held(held: EndpointEvents | undefined) {
+    this.#held = held;
+    if (this.port.isPeerGone) this.#wantMore();
+  }
+
+  /** Whether the application takes messages in some way. */
+  set isTaken(isTaken: boolean) {
+    this.#isTaken = isTaken;
+    if (this.port.isPeerGone) this.#wantMore();
   }
 
   get isClosed(): boolean {
@@ -287,6 +299,7 @@ export class Endpoint implements PortHandler, Sink {
   accepts(type: number): boolean {
     if (this.#isBehind && (type === TYPE.message || type === TYPE.region || type === TYPE.end)) return false;
     if (type === TYPE.region && !this.#acceptsRegion()) return false;
+    if (type === TYPE.message && this.#takesAll) return true;
     if (type === TYPE.message || type === TYPE.region) return this.#intake.accepts(this.#isAwaited());
     if (type === TYPE.request) return this.#acceptsRequest();
     return true;
@@ -332,7 +345,7 @@ export class Endpoint implements PortHandler, Sink {
     // Later, as Node's own do: never from within the call that closed it.
     process.nextTick(() => {
       const events = this.#events?.deref();
-      this.held = undefined;
+      this.#held = undefined;
       events?.closed(error);
     });
   }
@@ -360,7 +373,7 @@ export class Endpoint implements PortHandler, Sink {
   #acceptsRequest(): boolean {
     if (this.responder.handler !== undefined) return true;
     // Whoever reads this channel without handling requests shall not be stuck behind one: it is refused.
-    return this.#intake.isConsumed || this.requests.size > 0;
+    return this.#intake.isConsumed || this.#takesAll || this.requests.size > 0;
   }
 
   /** Whether somebody waits for what may come behind messages that nobody takes. */
@@ -478,8 +491,9 @@ export class Endpoint implements PortHandler, Sink {
   /** The peer is gone: what it published is still there to be read, and then it is over. */
   #settleGone(isReceived: boolean): void {
     if (isReceived) return this.finish(this.#isCut ? this.#reset() : undefined);
+    if (this.#isAbandoned && !this.#isInUse()) return this.finish();
     if (this.receiver?.isEnded) return this.#endUntaken();
-    if (this.#isOnlyWatched && this.receiver?.isStalled && !this.#intake.takesAll) return this.#setAside();
+    if (this.#isOnlyWatched && this.receiver?.isStalled && !this.#takesAll) return this.#setAside();
     if (this.#copier.isBusy) return this.#wantMore();
     if (this.lending.inbox.isPending) return this.finish(this.#reset());
     try {
@@ -492,12 +506,12 @@ export class Endpoint implements PortHandler, Sink {
 
   /** Whether nobody takes messages, and yet somebody is to hear of the channel's end: a listener, or handlers. */
   get #isOnlyWatched(): boolean {
-    return !this.isTaken && (this.held !== undefined || this.responder.handler !== undefined);
+    return !this.#isTaken && (this.#held !== undefined || this.responder.handler !== undefined);
   }
 
   /** So that the rings of a peer that is gone do not stay for as long as nobody takes what it sent. */
   #setAside(): void {
-    this.#intake.takesAll = true;
+    this.#takesAll = true;
     this.#wantMore();
   }
 

@@ -20,8 +20,6 @@ export class Intake {
   show: ((message: Buffer) => void) | undefined;
   /** Set while a caller takes what there is. */
   isPulling = false;
-  /** Set when all there is shall be here, whoever takes it: nothing more can come. */
-  takesAll = false;
   readonly #messages = new Queue<Item>();
   #bytes = 0;
   readonly #waiters = new Queue<Waiter>();
@@ -33,7 +31,7 @@ export class Intake {
 
   /** Whether messages have a taker. */
   get isConsumed(): boolean {
-    return this.push !== undefined || this.show !== undefined || this.isAwaited || this.isPulling || this.takesAll;
+    return this.push !== undefined || this.show !== undefined || this.isAwaited || this.isPulling;
   }
 
   get isAwaited(): boolean {
@@ -52,7 +50,7 @@ export class Intake {
 
   /** @param isAwaited whether somebody waits for what may come behind messages that nobody takes */
   accepts(isAwaited: boolean): boolean {
-    if (this.push !== undefined || this.takesAll) return true;
+    if (this.push !== undefined) return true;
     // A large message was put together here: it comes before those that are still in the ring.
     if (this.show !== undefined) return this.#thrown === undefined && this.isEmpty;
     if (this.isConsumed) return this.#messages.length < PULL_MESSAGES;

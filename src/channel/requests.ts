@@ -29,6 +29,8 @@ export class Requests {
   readonly #waiting = new Map<number, Uint8Array>();
   readonly #onSent: (() => void)[] = [];
   #nextId = 0;
+  /** Why none is answered any more. */
+  #broken: Error | undefined;
 
   constructor(wire: RequestWire) {
     this.#wire = wire;
@@ -45,6 +47,7 @@ export class Requests {
     if (timeout !== undefined) checkTimeout(timeout);
     checkSignal(signal);
     signal?.throwIfAborted();
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
     const id = this.#takeId();
     return new Promise((resolve, reject) => {
       const timedOut = () => new ShmloopError('ERR_SHMLOOP_TIMEOUT', `no reply within ${timeout} ms`);
@@ -67,7 +70,9 @@ export class Requests {
     this.#answered(id);
   }
 
+  /** For good. */
   rejectAll(error: Error): void {
+    this.#broken ??= error;
     const all = [...this.#pending.values()];
     this.#pending.clear();
     this.#waiting.clear();

@@ -36,6 +36,7 @@ interface Arrived {
 class RequestContext {
   #controller: AbortController | undefined;
   isAborted = false;
+  isCancelled = false;
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
@@ -92,7 +93,9 @@ export class Responder {
   /** Takes a cancellation likewise. */
   cancel(id: number): void {
     const context = this.#contexts.get(id);
-    if (context !== undefined) this.#cancelled.push(context);
+    if (context === undefined || context.isCancelled) return;
+    context.isCancelled = true;
+    this.#cancelled.push(context);
   }
 
   /** Aborts the handlers that were cancelled, and starts those of the requests that were added. @returns whether there were any */

@@ -6,6 +6,8 @@ import { Queue } from './queue.js';
 
 /** Bytes published in one step: more per atomic step, or sooner in the reader's cache. */
 const BATCH = 16 * 1024;
+/** Bytes that a message which waits takes besides its own: empty ones count, too. */
+const ENTRY = 128;
 
 interface Outgoing {
   readonly type: FrameType;
@@ -78,7 +80,7 @@ export class Sender implements Publishable {
       return true;
     }
     this.#queue.push({ type, id, data, sent: -1, done });
-    this.#queuedBytes += data.length;
+    this.#queuedBytes += ENTRY + data.length;
     this.flush();
     return this.#queue.length === 0;
   }
@@ -101,7 +103,7 @@ export class Sender implements Publishable {
       progress = true;
       if (next.sent < next.data.length) continue;
       this.#queue.shift();
-      this.#queuedBytes -= next.data.length;
+      this.#queuedBytes -= ENTRY + next.data.length;
       next.done?.();
     }
     if (this.#queue.length === 0 && this.#wanted > 0 && this.#writer.hasRoom(this.#wanted)) {
@@ -170,8 +172,9 @@ export class Sender implements Publishable {
   /** Takes back the queued message that is told by its `done`. @returns false when some of it is in the ring */
   withdraw(done: () => void): boolean {
     const withdrawn = this.#queue.remove((queued) => queued.done === done && queued.sent < 0);
-    this.#queuedBytes -= withdrawn?.data.length ?? 0;
-    return withdrawn !== undefined;
+    if (withdrawn === undefined) return false;
+    this.#queuedBytes -= ENTRY + withdrawn.data.length;
+    return true;
   }
 
   /** Gives a reservation up: its place is the next frame's. */

@@ -1,5 +1,6 @@
 import { native } from '../native.js';
-import { internals, type Status, type TcpHandle } from './internals.js';
+import { type Address, internals, type Status, type TcpHandle } from './internals.js';
+import { isLoopback } from './local-target.js';
 import { announcePort, isAnnounced, withdrawPort } from './ports.js';
 import type { Reason } from './reasons.js';
 import { isPortAllowed } from './settings.js';
@@ -94,6 +95,11 @@ function inspect(handle: AcceptedHandle): void {
 }
 
 function reasonNow(tcp: TcpHandle): Reason {
+  const name: Partial<Address> = {};
+  // The kernel knows no peer any more of one that both have ended.
+  if (tcp.getsockname(name) === 0 && isLoopback(name.address as string)) {
+    return isPortAllowed(name.port as number) ? 'unasked' : 'port';
+  }
   return reasonBy(native().localPorts(tcp.fd));
 }
 

@@ -145,6 +145,15 @@ test('an end that waits for requests comes when these are given up', async () =>
   expect(calls).toBe(WINDOW);
 });
 
+test('requests on a channel that broke are refused, however many were without an answer', async () => {
+  const [near, far] = await open.pair();
+  far.handle(never);
+  const all = Array.from({ length: WINDOW + 1 }, () => near.request(''));
+  await far.close();
+  for (const { status } of await Promise.allSettled(all)) expect(status).toBe('rejected');
+  await expect(near.request('')).rejects.toMatchObject({ code: 'ECONNRESET' });
+});
+
 test('what blocking calls did not send in time does not count as waiting', async () => {
   const [near, far] = await open.pair();
   const message = Buffer.alloc(200_000);

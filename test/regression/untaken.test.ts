@@ -51,6 +51,14 @@ describe.each(WAYS)('a channel whose peer %s before anybody took what it sent', 
     expect(taken).toEqual(SENT);
   });
 
+  test('closes, and listeners that come one by one get it, one by one', async () => {
+    const near = await left();
+    for (const text of SENT) {
+      expect(`${(await once(near, 'message'))[0]}`).toBe(text);
+      await asleep();
+    }
+  });
+
   test('closes, and a loop that comes later gets it', async () => {
     expect(await iterate(await left())).toEqual(code === undefined ? SENT : [...SENT, code]);
   });
