@@ -53,7 +53,7 @@ export class Endpoint implements PortHandler, Sink {
   #isTaken = false;
   /** Messages of a peer that is gone are all set aside; what stands for more than its own bytes is not. */
   #takesAll = false;
-  /** Whether it takes those in regions where they are. */
+  /** Whether messages in regions are taken where they are. */
   takesRegions = false;
   /** Loops over the messages that have one, and did not ask for the next yet: they may still send, whatever the peer does. */
   #loops = 0;
@@ -565,7 +565,7 @@ export class Endpoint implements PortHandler, Sink {
   }
 
   #ask(id: number, data: Uint8Array): void {
-    if (this.port.isPeerGone || this.#isClosed || this.#isEndDelivered) throw this.#error ?? this.#reset();
+    if (this.port.isPeerGone) throw this.#reset();
     this.outlet.send(TYPE.request, id, data);
   }
 

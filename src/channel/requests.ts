@@ -24,7 +24,7 @@ export class Requests {
   readonly #wire: RequestWire;
   readonly #pending = new Map<number, Settler<Buffer>>();
   /** Those that the other end has and did not answer, whether given up here or not. */
-  readonly #unanswered = new Window();
+  readonly #unanswered = new Window<{ readonly length: number }>();
   /** Those that find no room there, in order. */
   readonly #waiting = new Map<number, Uint8Array>();
   readonly #onSent: (() => void)[] = [];
@@ -107,7 +107,8 @@ export class Requests {
   }
 
   #send(id: number, data: Uint8Array): void {
-    this.#unanswered.add(id, data.length);
+    // Not the bytes themselves: once sent they are the caller's again.
+    this.#unanswered.add(id, { length: data.length });
     try {
       this.#wire.send(id, data);
     } catch (error) {

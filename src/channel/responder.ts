@@ -34,9 +34,15 @@ interface Arrived {
 
 /** Most handlers never ask for the signal, and making one takes longer than a round trip. */
 class RequestContext {
+  /** Of the request, in bytes. */
+  readonly length: number;
   #controller: AbortController | undefined;
   isAborted = false;
   isCancelled = false;
+
+  constructor(length: number) {
+    this.length = length;
+  }
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
@@ -55,8 +61,7 @@ export class Responder {
   handler: RequestHandler | undefined;
   readonly #answer: Answer;
   /** The requests that have no answer yet. */
-  readonly #contexts = new Map<number, RequestContext>();
-  readonly #window = new Window();
+  readonly #running = new Window<RequestContext>();
   /** Those whose handlers have not started. */
   readonly #arrived = new Queue<Arrived>();
   /** Cancellations, to be told when the ring has been read. */
@@ -68,7 +73,7 @@ export class Responder {
 
   /** Requests that have no answer yet. */
   get running(): number {
-    return this.#contexts.size;
+    return this.#running.size;
   }
 
   /** Whether there is something to {@link run}. */
@@ -81,18 +86,17 @@ export class Responder {
    * @throws ERR_SHMLOOP_PROTOCOL when one of this id has no answer yet, or the peer has asked for more than it may
    */
   add(id: number, data: Buffer): void {
-    if (this.#window.has(id)) throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer sent request ${id} twice`);
-    if (!this.#window.fits(data.length))
+    if (this.#running.has(id)) throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', `the peer sent request ${id} twice`);
+    if (!this.#running.fits(data.length))
       throw new ShmloopError('ERR_SHMLOOP_PROTOCOL', 'the peer sent too many requests');
-    const context = new RequestContext();
-    this.#contexts.set(id, context);
-    this.#window.add(id, data.length);
+    const context = new RequestContext(data.length);
+    this.#running.add(id, context);
     this.#arrived.push({ id, data, context });
   }
 
   /** Takes a cancellation likewise. */
   cancel(id: number): void {
-    const context = this.#contexts.get(id);
+    const context = this.#running.get(id);
     if (context === undefined || context.isCancelled) return;
     context.isCancelled = true;
     this.#cancelled.push(context);
@@ -109,9 +113,9 @@ export class Responder {
   }
 
   abortAll(): void {
-    for (const { id } of this.#arrived.clear()) this.#done(id);
+    for (const { id } of this.#arrived.clear()) this.#running.delete(id);
     this.#cancelled = [];
-    for (const context of this.#contexts.values()) context.abort();
+    for (const context of this.#running.values()) context.abort();
   }
 
   #canStart(): boolean {
@@ -122,19 +126,14 @@ export class Responder {
     try {
       if (this.handler === undefined) throw new Error('this channel handles no requests');
       const reply = (context.isAborted ? undefined : await this.handler(data, context)) ?? '';
-      this.#done(id);
+      this.#running.delete(id);
       this.#answer.reply(id, context.isAborted ? NOTHING : reply);
     } catch (error) {
-      this.#done(id);
+      this.#running.delete(id);
       this.#answer.fail(id, context.isAborted ? NOTHING : describe(error));
     } finally {
       this.#answer.handled();
     }
-  }
-
-  #done(id: number): void {
-    this.#contexts.delete(id);
-    this.#window.delete(id);
   }
 }
 

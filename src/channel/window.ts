@@ -8,16 +8,24 @@ const MAX_BYTES = 16 * 1024 * 1024;
  * fit, and who answers takes all that come. If requests waited in the ring two ends that ask each other would be
  * held up for ever, each with the other's answers behind what it does not take.
  */
-export class Window {
-  readonly #lengths = new Map<number, number>();
+export class Window<T extends { readonly length: number }> {
+  readonly #requests = new Map<number, T>();
   #bytes = 0;
 
   get size(): number {
-    return this.#lengths.size;
+    return this.#requests.size;
   }
 
   has(id: number): boolean {
-    return this.#lengths.has(id);
+    return this.#requests.has(id);
+  }
+
+  get(id: number): T | undefined {
+    return this.#requests.get(id);
+  }
+
+  values(): Iterable<T> {
+    return this.#requests.values();
   }
 
   /** Whether a request of so many bytes may be under way as well. */
@@ -26,16 +34,16 @@ export class Window {
     return size === 0 || (size < MAX_REQUESTS && this.#bytes + length <= MAX_BYTES);
   }
 
-  add(id: number, length: number): void {
-    this.#lengths.set(id, length);
-    this.#bytes += length;
+  add(id: number, request: T): void {
+    this.#requests.set(id, request);
+    this.#bytes += request.length;
   }
 
   /** It is answered. */
   delete(id: number): void {
-    const length = this.#lengths.get(id);
-    if (length === undefined) return;
-    this.#lengths.delete(id);
-    this.#bytes -= length;
+    const request = this.#requests.get(id);
+    if (request === undefined) return;
+    this.#requests.delete(id);
+    this.#bytes -= request.length;
   }
 }

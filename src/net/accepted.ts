@@ -98,14 +98,17 @@ function reasonNow(tcp: TcpHandle): Reason {
   const name: Partial<Address> = {};
   // The kernel knows no peer any more of one that both have ended.
   if (tcp.getsockname(name) === 0 && isLoopback(name.address as string)) {
-    return isPortAllowed(name.port as number) ? 'unasked' : 'port';
+    return reasonOfPort(name.port as number);
   }
   return reasonBy(native().localPorts(tcp.fd));
 }
 
 function reasonBy(ports: number): Reason {
-  if (ports === 0) return 'address';
-  return isPortAllowed(Math.floor(ports / 65_536)) ? 'unasked' : 'port';
+  return ports === 0 ? 'address' : reasonOfPort(Math.floor(ports / 65_536));
+}
+
+function reasonOfPort(own: number): Reason {
+  return isPortAllowed(own) ? 'unasked' : 'port';
 }
 
 /** The connection with this key, as its holder sees it. */
